@@ -1,0 +1,11 @@
+export type {
+  CompletionUsage,
+  Engine,
+  FinishReason,
+  OutputOptions,
+  SamplingOptions,
+  StopConditions,
+  TokenChunk,
+  TokenRequest,
+  TopLogprob,
+} from './request.ts';

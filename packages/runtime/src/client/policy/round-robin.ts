@@ -1,0 +1,7 @@
+import type { RoutePolicy } from '../types.ts';
+
+/** Walks the routable ids in ascending order; joins and leaves don't reset the count (spec runtime-wire 10). */
+export const roundRobin = (): RoutePolicy => {
+  let next = 0;
+  return { pick: (_request, candidates) => ({ instance: candidates[next++ % candidates.length]!.id }) };
+};
