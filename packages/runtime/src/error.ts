@@ -110,8 +110,10 @@ export class DynamoError extends Error {
   readonly code: DynamoErrorCode;
   readonly origin: 'local' | 'backend';
   readonly data: Readonly<Record<string, unknown>>;
-  /** @internal */
-  readonly [marker] = true;
+
+  static {
+    Object.defineProperty(this.prototype, marker, { value: true });
+  }
 
   constructor(code: DynamoErrorCode, message: string, options: DynamoErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
