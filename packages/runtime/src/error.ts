@@ -98,7 +98,7 @@ export interface DynamoErrorOptions {
   data?: Readonly<Record<string, unknown>>;
 }
 
-const marker: unique symbol = Symbol.for('dynamo.error');
+const marker: symbol = Symbol.for('dynamo.error');
 
 /**
  * The one error of this system: a closed code, a message, and facts as fields.
@@ -124,7 +124,7 @@ export class DynamoError extends Error {
 
   /** True for a `DynamoError` of any installed copy, and, when codes are given, only with one of them. */
   static is(value: unknown, ...codes: DynamoErrorCode[]): value is DynamoError {
-    if (typeof value !== 'object' || value === null || !(marker in value)) return false;
+    if (typeof value !== 'object' || value === null || !Reflect.has(value, marker)) return false;
     return codes.length === 0 || codes.includes((value as DynamoError).code);
   }
 
