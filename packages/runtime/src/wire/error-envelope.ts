@@ -1,0 +1,113 @@
+import { DynamoError, type DynamoErrorCode, errorTable } from '../error.ts';
+
+/** Text or numbers about an error that an end user may see (spec runtime-wire 9.1). */
+export type PublicError =
+  | { readonly type: 'message'; readonly message: string }
+  | { readonly type: 'size_limit'; readonly limit: number; readonly actual: number }
+  | { readonly type: 'context_length'; readonly limit: number; readonly actual: number }
+  | { readonly type: 'rate_limit'; readonly limit: number; readonly remaining: number };
+
+/** The error object of an error item (spec runtime-wire 9.1). */
+export interface WireError {
+  readonly error_type: string | { readonly Backend: string };
+  readonly class: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly diagnostic: string;
+  readonly public?: PublicError;
+  readonly caused_by?: unknown;
+}
+
+/** The only variants that real peers can read inside `Backend`. */
+const backendTypes = new Set([
+  'Unknown',
+  'InvalidArgument',
+  'CannotConnect',
+  'Disconnected',
+  'ConnectionTimeout',
+  'ResponseTimeout',
+  'Cancelled',
+  'EngineShutdown',
+  'StreamIncomplete',
+]);
+
+/** Reasons that are not some row's own, by the code that stands for them. */
+const otherReasons: Readonly<Record<string, { code: DynamoErrorCode; class: string; type: string }>> = {
+  'request.invalid': { code: 'invalid_argument', class: 'InvalidRequest', type: 'InvalidArgument' },
+  'runtime.internal': { code: 'unknown', class: 'Internal', type: 'Unknown' },
+  'runtime.invalid_error': { code: 'unknown', class: 'Internal', type: 'Unknown' },
+};
+
+const codes = Object.keys(errorTable) as DynamoErrorCode[];
+
+/** Writes an error for the wire; anything that is no `DynamoError` becomes a backend's `unknown`, as in the real system. */
+export function encodeError(error: unknown): WireError {
+  if (!DynamoError.is(error)) {
+    const name = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return encodeError(new DynamoError('unknown', name, { origin: 'backend' }));
+  }
+  const row = errorTable[error.code];
+  const backend = error.origin === 'backend' && row.backendReason !== undefined;
+  const kept = error.data['reason'];
+  const other = typeof kept === 'string' && otherReasons[kept]?.code === error.code ? kept : undefined;
+  const shown = error.data['public'];
+  return {
+    error_type: other === undefined && (backend || onlyBackend(row.type)) ? { Backend: row.type } : row.type,
+    class: row.class,
+    reason: other ?? (backend ? row.backendReason : row.reason),
+    message: error.message,
+    diagnostic: error.message,
+    ...(isPublic(shown) ? { public: shown } : {}),
+    ...(DynamoError.is(error.cause) ? { caused_by: encodeError(error.cause) } : {}),
+  };
+}
+
+const onlyBackend = (type: string): boolean => type === 'EngineShutdown' || type === 'StreamIncomplete';
+
+/**
+ * Reads an error from the wire; any subset of members will do, and what can't be read is `unknown`.
+ *
+ * The pair of class and reason wins over the older `error_type` when it is one of the table's.
+ */
+export function decodeError(wire: unknown, depth = 0): DynamoError {
+  const raw = typeof wire === 'object' && wire !== null ? (wire as Record<string, unknown>) : { message: wire };
+  const message = String(raw['diagnostic'] ?? raw['message'] ?? 'error without a message');
+  const { code, origin, reason } = byReason(raw) ?? byType(raw['error_type']);
+  const data = { ...(reason === undefined ? {} : { reason }), ...(isPublic(raw['public']) ? { public: raw['public'] } : {}) };
+  const cause = raw['caused_by'] !== undefined && raw['caused_by'] !== null && depth < 8 ? decodeError(raw['caused_by'], depth + 1) : undefined;
+  return new DynamoError(code, message, { origin, data, ...(cause === undefined ? {} : { cause }) });
+}
+
+interface Decoded {
+  readonly code: DynamoErrorCode;
+  readonly origin: 'local' | 'backend';
+  readonly reason?: string;
+}
+
+function byReason(raw: Record<string, unknown>): Decoded | undefined {
+  const { class: className, reason } = raw;
+  if (typeof className !== 'string' || typeof reason !== 'string') return undefined;
+  const backend = typeof raw['error_type'] === 'object' && raw['error_type'] !== null;
+  for (const code of codes) {
+    const row = errorTable[code];
+    if (row.class !== className) continue;
+    if (row.backendReason === reason && (backend || row.reason !== reason)) return { code, origin: 'backend' };
+    if (row.reason === reason) return { code, origin: 'local' };
+  }
+  const other = Object.hasOwn(otherReasons, reason) ? otherReasons[reason] : undefined;
+  if (other?.class === className) return { code: other.code, origin: 'local', reason };
+  return { code: 'unknown', origin: 'local' };
+}
+
+function byType(type: unknown): Decoded {
+  const backend = typeof type === 'object' && type !== null;
+  const name = backend ? (type as Record<string, unknown>)['Backend'] : type;
+  if (typeof name !== 'string' || (backend && !backendTypes.has(name))) return { code: 'unknown', origin: 'local' };
+  const code = codes.find((candidate) => errorTable[candidate].type === name && name !== 'Unknown') ?? 'unknown';
+  return { code, origin: backend ? 'backend' : 'local' };
+}
+
+function isPublic(value: unknown): value is PublicError {
+  if (typeof value !== 'object' || value === null) return false;
+  return ['message', 'size_limit', 'context_length', 'rate_limit'].includes(String((value as { type?: unknown }).type));
+}
