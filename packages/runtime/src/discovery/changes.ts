@@ -1,0 +1,14 @@
+import type { DiscoveryChange, DiscoveryQuery, DiscoveryRecord } from './discovery.ts';
+
+/** Whether a key lies under a query's prefix: equal to it or going on with a slash. */
+export const matches = (query: DiscoveryQuery, key: string): boolean =>
+  query.prefix === undefined || key === query.prefix || key.startsWith(`${query.prefix}/`);
+
+/** What changed between two pictures, in no promised order. */
+export function* differences(before: ReadonlyMap<string, DiscoveryRecord>, after: ReadonlyMap<string, DiscoveryRecord>): Generator<DiscoveryChange> {
+  for (const [key, record] of before) if (!after.has(key)) yield { type: 'delete', bucket: record.bucket, key };
+  for (const [key, record] of after) if (before.get(key)?.value !== record.value) yield { type: 'put', record };
+}
+
+/** One picture of a bucket, by key. */
+export const byKey = (records: readonly DiscoveryRecord[]): Map<string, DiscoveryRecord> => new Map(records.map((record) => [record.key, record]));
