@@ -1,0 +1,119 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DiscoveryName } from './discovery/index.ts';
+import type { Discovery } from './discovery/discovery.ts';
+import { DynamoError } from './error.ts';
+import { silentLogger, type Logger } from './log.ts';
+import { localAddress } from './net/address.ts';
+import type { CodecName } from './wire/codec.ts';
+
+/** How a runtime connects. Each member falls back to its `DYN_*` variable and then to the default named here. */
+export interface ConnectOptions {
+  /** Where processes find each other: `DYN_DISCOVERY_BACKEND`, default `file`. `etcd` and `kubernetes` are refused for now. */
+  discovery?: 'file' | 'mem' | 'etcd' | 'kubernetes' | Discovery;
+  /** How requests travel: `DYN_REQUEST_PLANE`, default `tcp`. `nats` is refused for now. */
+  requestPlane?: 'tcp' | 'nats';
+  /** How events travel: `DYN_EVENT_PLANE`, default `zmq`. Nothing publishes events yet; `nats` is refused for now. */
+  eventPlane?: 'zmq' | 'nats';
+  /** Status server with /health, /live, /metrics and engine routes; default off, or on when `DYN_SYSTEM_PORT` is 0 or more. */
+  system?: { port: number; host?: string } | false;
+  /** How long disposal waits for running requests, in milliseconds; default 30 000. */
+  drainMs?: number;
+  /** Where log lines go; silent by default. */
+  log?: Logger;
+  /** Aborts connecting; later it means "shut down". */
+  signal?: AbortSignal;
+}
+
+/** Every setting with its value, as the parts of a runtime read it. */
+export interface Settings {
+  readonly discovery: DiscoveryName | Discovery;
+  readonly root: string;
+  readonly codec: CodecName;
+  readonly device: string;
+  readonly request: {
+    readonly host: string;
+    readonly port: number;
+    readonly maxFrameBytes: number;
+    readonly concurrency: number;
+    readonly queue: number;
+  };
+  readonly response: { readonly host: string; readonly port: number };
+  readonly timeouts: { readonly connectMs: number; readonly ackMs: number; readonly callHomeMs: number };
+  readonly quarantineMs: number;
+  readonly system: { readonly port: number; readonly host: string } | undefined;
+  readonly startsReady: boolean;
+  readonly drainMs: number;
+  readonly log: Logger;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Settles every option from its argument, then its variable, then its default (spec runtime-wire 2): the only reader of
+ * the environment.
+ */
+export function settle(options: ConnectOptions, env: Environment = process.env): Settings {
+  const discovery: NonNullable<ConnectOptions['discovery']> =
+    options.discovery ?? pick<'file' | 'mem' | 'etcd' | 'kubernetes'>(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], 'file');
+  const requestPlane = options.requestPlane ?? pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], 'tcp');
+  const eventPlane = options.eventPlane ?? pick(env, 'DYN_EVENT_PLANE', ['zmq', 'nats'], 'zmq');
+  if (discovery === 'etcd' || discovery === 'kubernetes') throw later(`discovery '${discovery}'`, "use 'file' or 'mem'");
+  if (requestPlane === 'nats') throw later("request plane 'nats'", "use 'tcp'");
+  if (eventPlane === 'nats') throw later("event plane 'nats'", "use 'zmq'");
+  const limit = env['DYN_ENGINE_REQUEST_LIMIT'] ? whole(env, 'DYN_ENGINE_REQUEST_LIMIT', 1) : undefined;
+  const systemPort = whole(env, 'DYN_SYSTEM_PORT', -1);
+  const host = env['DYN_SYSTEM_HOST'] || '0.0.0.0';
+  const system = options.system === false ? undefined : (options.system ?? (systemPort >= 0 ? { port: systemPort } : undefined));
+  return {
+    discovery,
+    root: env['DYN_FILE_KV'] || join(tmpdir(), 'dynamo_store_kv'),
+    codec: env['DYN_REQUEST_PLANE_CODEC'] === 'json' ? 'json' : 'msgpack',
+    device: deviceOf(env),
+    request: {
+      host: env['DYN_TCP_RPC_HOST'] || localAddress(),
+      port: whole(env, 'DYN_TCP_RPC_PORT', 0),
+      maxFrameBytes: whole(env, 'DYN_TCP_MAX_MESSAGE_SIZE', 32 * 1024 * 1024),
+      concurrency: limit ?? whole(env, 'DYN_TCP_WORKER_POOL_SIZE', 10_000),
+      queue: limit === undefined ? whole(env, 'DYN_TCP_WORK_QUEUE_SIZE', 40_000) : whole(env, 'DYN_DYNAMO_REQUEST_QUEUE_LIMIT', 16),
+    },
+    response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0) },
+    timeouts: {
+      connectMs: whole(env, 'DYN_TCP_CONNECT_TIMEOUT', 5) * 1_000,
+      ackMs: whole(env, 'DYN_TCP_REQUEST_TIMEOUT', 5) * 1_000,
+      // The real client waits for ever (spec runtime-wire 16.9); a worker calls home within milliseconds of its ack.
+      callHomeMs: 10_000,
+    },
+    quarantineMs: whole(env, 'DYN_RUNTIME_INHIBITED_DURATION_SECS', 5) * 1_000,
+    system: system === undefined ? undefined : { host, ...system },
+    startsReady: env['DYN_SYSTEM_STARTING_HEALTH_STATUS'] === 'ready',
+    drainMs: options.drainMs ?? whole(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30) * 1_000,
+    log: options.log ?? silentLogger,
+  };
+}
+
+function pick<T extends string>(env: Environment, name: string, allowed: readonly T[], fallback: T): T {
+  const value = env[name] || fallback;
+  const found = allowed.find((word) => word === value);
+  if (found === undefined)
+    throw new DynamoError('invalid_argument', `${name}='${value}': expected one of ${allowed.join(', ')}`, { data: { name, value } });
+  return found;
+}
+
+function whole(env: Environment, name: string, fallback: number): number {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  if (!/^-?\d{1,15}$/.test(text))
+    throw new DynamoError('invalid_argument', `${name}='${text}' is not a whole number`, { data: { name, value: text } });
+  return Number(text);
+}
+
+const later = (what: string, instead: string): DynamoError =>
+  new DynamoError('not_implemented', `${what} is not available in this version; ${instead}`);
+
+/** The real system says `cuda` also where there is no GPU, unless the variables hide every device (spec runtime-wire 3.1). */
+function deviceOf(env: Environment): string {
+  const cuda = env['CUDA_VISIBLE_DEVICES'];
+  const hidden = cuda !== undefined && ['', '-1', 'none', 'void'].includes(cuda);
+  return hidden || ['none', 'void'].includes(env['NVIDIA_VISIBLE_DEVICES'] ?? '') ? 'cpu' : 'cuda';
+}
