@@ -1,3 +1,4 @@
+export { DistributedRuntime } from './runtime.ts';
 export { DynamoError } from './error.ts';
 export type { DynamoErrorCode, DynamoErrorOptions } from './error.ts';
 export type { CallOptions, Client, ClientOptions, Route, RoutePolicy } from './client/types.ts';
@@ -5,3 +6,6 @@ export type { PolicyName } from './client/policy/index.ts';
 export type { Handler, HandlerContext } from './endpoint/handler.ts';
 export type { Instance, InstanceId } from './endpoint/instance.ts';
 export type { LogFields, Logger } from './log.ts';
+export type { EndpointPath } from './endpoint/path.ts';
+export type { Served, ServeOptions } from './endpoint/serve.ts';
+export type { ConnectOptions } from './options.ts';

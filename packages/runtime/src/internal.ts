@@ -6,3 +6,13 @@ export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecor
 export { errorTable } from './error.ts';
 export type { ErrorRow } from './error.ts';
 export { silentLogger } from './log.ts';
+export type { TypedClientOptions } from './client/client.ts';
+export type { ItemReader } from './planes/response/tcp/reader.ts';
+export { MemStore } from './discovery/mem/index.ts';
+export { mem } from './discovery/mem/index.ts';
+export { decodeInstance, decodeModel, encodeInstance, encodeModel, instanceKey } from './wire/discovery-record.ts';
+export type { EndpointIdentity, ModelRecord } from './wire/discovery-record.ts';
+export { decodeMsgpack, encodeMsgpack, float, Float } from './wire/msgpack.ts';
+export { decodeJson, encodeJsonText, rawJson } from './wire/json.ts';
+export { parseEndpointPath } from './endpoint/path.ts';
+export type { EndpointName } from './endpoint/path.ts';

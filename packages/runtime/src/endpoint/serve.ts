@@ -1,0 +1,119 @@
+import type { Discovery } from '../discovery/discovery.ts';
+import { DynamoError } from '../error.ts';
+import type { Settings } from '../options.ts';
+import type { RequestListener } from '../planes/request/tcp/listen.ts';
+import { encodeInstance } from '../wire/discovery-record.ts';
+import type { Admission } from './admission.ts';
+import type { Handler } from './handler.ts';
+import type { Instance } from './instance.ts';
+import { checkServedPath, type EndpointPath, parseEndpointPath } from './path.ts';
+import { openRequest, runRequest } from './run-request.ts';
+
+/** Options of one served endpoint. */
+export interface ServeOptions {
+  /** Whether disposal waits for running requests; default true. */
+  drain?: boolean;
+  /** Aborting it disposes the endpoint. */
+  signal?: AbortSignal;
+}
+
+/** An endpoint that is reachable and discoverable. Disposing withdraws it, refuses new requests and drains the running ones. */
+export interface Served extends AsyncDisposable {
+  readonly instance: Instance;
+  /** Settles when the endpoint has ended. */
+  readonly closed: Promise<void>;
+  /** Leaves discovery and goes on serving what arrives. */
+  pause(): Promise<void>;
+  /** Comes back to discovery. */
+  resume(): Promise<void>;
+}
+
+/** What a runtime lends to its endpoints. */
+export interface ServeParts {
+  readonly settings: Settings;
+  readonly discovery: Discovery;
+  readonly requests: RequestListener;
+  readonly admission: Admission;
+}
+
+/** Installs the handler first and publishes the instance then, so that whoever finds it reaches it. */
+export async function serveEndpoint(
+  parts: ServeParts,
+  path: EndpointPath,
+  handler: Handler<unknown, unknown>,
+  options: ServeOptions = {},
+): Promise<Served> {
+  const name = parseEndpointPath(path);
+  checkServedPath(name);
+  const { settings, discovery } = parts;
+  const id = discovery.instanceId;
+  const wirePath = `${id.toString(16)}/${name.namespace}/${name.component}/${name.endpoint}`;
+  const instance: Instance = {
+    id,
+    ...name,
+    transport: { tcp: `${parts.requests.address}/${wirePath}` },
+    codec: settings.codec,
+    device: settings.device,
+  };
+  const running = new Set<Promise<void>>();
+  const abandoned = new AbortController();
+  const accepting = parts.requests.handle(wirePath, (incoming) => {
+    const opened = openRequest(incoming);
+    if ('refusal' in opened) {
+      settings.log.warn({ endpoint: path, refusal: opened.refusal }, 'refused a request');
+      return opened.refusal;
+    }
+    const work = (): Promise<void> => {
+      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs: settings.timeouts.connectMs, log: settings.log });
+      running.add(run);
+      return run.finally(() => running.delete(run));
+    };
+    return parts.admission.admit(work) ? undefined : 'Server overloaded: worker at capacity';
+  });
+  let published: AsyncDisposable | undefined;
+  const resume = async (): Promise<void> => void (published ??= await discovery.put(encodeInstance(instance)));
+  const pause = async (): Promise<void> => {
+    const record = published;
+    published = undefined;
+    await record?.[Symbol.asyncDispose]();
+  };
+  try {
+    await resume();
+  } catch (error) {
+    accepting[Symbol.dispose]();
+    throw error;
+  }
+  const closed = Promise.withResolvers<void>();
+  const shut = async (): Promise<void> => {
+    options.signal?.removeEventListener('abort', onAbort);
+    try {
+      await pause();
+    } finally {
+      accepting[Symbol.dispose]();
+      await drain(running, { abandoned, limitMs: options.drain === false ? 0 : settings.drainMs });
+      closed.resolve();
+    }
+  };
+  let shutting: Promise<void> | undefined;
+  const dispose = (): Promise<void> => (shutting ??= shut());
+  // The result is awaited by whoever disposes the runtime; a failure here would only repeat there.
+  const onAbort = (): void => void dispose().catch((error: unknown) => settings.log.error({ error: String(error) }, 'could not end an endpoint'));
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  if (options.signal?.aborted === true) onAbort();
+  return { instance, closed: closed.promise, pause, resume, [Symbol.asyncDispose]: dispose };
+}
+
+/** Running requests go on to their end; after the limit they are aborted, and their callers hear `cancelled`. */
+async function drain(running: ReadonlySet<Promise<void>>, options: { abandoned: AbortController; limitMs: number }): Promise<void> {
+  if (running.size === 0) return;
+  const timer = setTimeout(
+    () => options.abandoned.abort(new DynamoError('cancelled', 'the worker is shutting down', { origin: 'backend', data: { kind: 'kill' } })),
+    options.limitMs,
+  );
+  const ends = Promise.all(running);
+  const last = new Promise<void>((resolve) => {
+    options.abandoned.signal.addEventListener('abort', () => setTimeout(resolve, 1_000).unref(), { once: true });
+  });
+  await Promise.race([ends, last]);
+  clearTimeout(timer);
+}

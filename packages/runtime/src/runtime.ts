@@ -1,0 +1,152 @@
+import { type Client, type ClientOptions } from './client/types.ts';
+import { type ClientParts, openEndpointClient, type TypedClientOptions } from './client/client.ts';
+import { discoveries } from './discovery/index.ts';
+import type { Discovery } from './discovery/discovery.ts';
+import { createAdmission } from './endpoint/admission.ts';
+import type { Handler } from './endpoint/handler.ts';
+import type { EndpointPath } from './endpoint/path.ts';
+import { serveEndpoint, type Served, type ServeOptions, type ServeParts } from './endpoint/serve.ts';
+import { DynamoError } from './error.ts';
+import type { Logger } from './log.ts';
+import { type ConnectOptions, settle, type Settings } from './options.ts';
+import { dialRequests } from './planes/request/tcp/dial.ts';
+import { listenForRequests, type RequestListener } from './planes/request/tcp/listen.ts';
+import { listenForResponses, type ResponseListener } from './planes/response/tcp/listen.ts';
+import { openStatusServer, StatusBoard } from './system/server.ts';
+
+/**
+ * One process's place in a Dynamo deployment: it serves endpoints and calls those of others.
+ *
+ * Discovery is by files, requests and answers travel over TCP: no server is needed. Two runtimes in one process share nothing.
+ */
+export class DistributedRuntime implements AsyncDisposable {
+  readonly #settings: Settings;
+  readonly #discovery: Discovery;
+  readonly #stack: AsyncDisposableStack;
+  readonly #stopping = new AbortController();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #board: StatusBoard;
+  readonly #served = new Set<AsyncDisposable>();
+  readonly #clientParts: ClientParts;
+  readonly #requests: () => Promise<RequestListener>;
+  readonly #admission: ServeParts['admission'];
+  #disposing: Promise<void> | undefined;
+
+  private constructor(parts: { settings: Settings; discovery: Discovery; stack: AsyncDisposableStack; board: StatusBoard }) {
+    const { settings, discovery, stack } = parts;
+    this.#settings = settings;
+    this.#discovery = discovery;
+    this.#stack = stack;
+    this.#board = parts.board;
+    this.#admission = createAdmission(settings.request);
+    this.#requests = once(async () => stack.use(await listenForRequests({ ...settings.request, log: settings.log })));
+    const responses = once(async (): Promise<ResponseListener> => stack.use(await listenForResponses(settings.response)));
+    this.#clientParts = { settings, discovery, sender: stack.use(dialRequests(settings.timeouts)), responses };
+  }
+
+  /**
+   * Opens discovery and what the options ask for; the sockets open when they are first needed.
+   *
+   * @throws DynamoError `invalid_argument` for a bad option or variable, `not_implemented` for a plane of a later version.
+   */
+  static async connect(options: ConnectOptions = {}): Promise<DistributedRuntime> {
+    if (options.signal?.aborted === true) throw new DynamoError('cancelled', 'connecting was cancelled', { cause: options.signal.reason });
+    const settings = settle(options);
+    await using undo = new AsyncDisposableStack();
+    const discovery = undo.use(typeof settings.discovery === 'object' ? settings.discovery : await discoveries[settings.discovery](settings));
+    const board = new StatusBoard(settings.startsReady);
+    if (settings.system !== undefined) undo.use(await openStatusServer(board, { ...settings.system, log: settings.log }));
+    const runtime = new DistributedRuntime({ settings, discovery, stack: undo.move(), board });
+    const shutDown = (): void => runtime.#dispose();
+    options.signal?.addEventListener('abort', shutDown, { once: true });
+    runtime.signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', shutDown), { once: true });
+    discovery.lost.catch((error: unknown) => {
+      settings.log.error({ error: String(error) }, 'the lease is lost: shutting down');
+      shutDown();
+    });
+    return runtime;
+  }
+
+  /** Aborts when shutdown begins. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Settles when shutdown has ended. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** @internal */
+  get discovery(): Discovery {
+    return this.#discovery;
+  }
+
+  /** @internal */
+  get log(): Logger {
+    return this.#settings.log;
+  }
+
+  /** Serves an endpoint: resolved when it is reachable and discoverable. */
+  async serve<Req, Res>(path: EndpointPath, handler: Handler<Req, Res>, options?: ServeOptions): Promise<Served> {
+    this.#checkOpen();
+    const parts: ServeParts = { settings: this.#settings, discovery: this.#discovery, requests: await this.#requests(), admission: this.#admission };
+    const served = await serveEndpoint(parts, path, handler as Handler<unknown, unknown>, options);
+    this.#served.add(served);
+    this.#board.set(served.instance.endpoint, true);
+    // `closed` never rejects.
+    void served.closed.then(() => {
+      this.#served.delete(served);
+      this.#board.set(served.instance.endpoint, undefined);
+    });
+    return served;
+  }
+
+  /** Opens a client of an endpoint, whether or not anybody serves it yet. */
+  async client<Req, Res>(path: EndpointPath, options?: ClientOptions): Promise<Client<Req, Res>> {
+    return this.openClient<Req, Res>(path, options);
+  }
+
+  /** @internal */
+  openClient<Req, Res>(path: EndpointPath, options?: TypedClientOptions<Req, Res>): Client<Req, Res> {
+    this.#checkOpen();
+    return this.#stack.use(openEndpointClient<Req, Res>(this.#clientParts, path, options));
+  }
+
+  /** Answers `/engine/{name}` on the status server with what `handler` returns; disposing removes the route. */
+  route(name: string, handler: (body: unknown) => Promise<unknown>): Disposable {
+    return this.#board.route(name, handler);
+  }
+
+  /** Says whether this process is ready for traffic, as the status server shows it. */
+  setReady(ready: boolean): void {
+    this.#board.ready = ready;
+  }
+
+  /** Withdraws every endpoint, drains, and closes everything. Idempotent; waits for what is in flight up to `drainMs`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#dispose();
+    await this.closed;
+  }
+
+  #dispose(): void {
+    this.#disposing ??= this.#shutDown().then(this.#closed.resolve, this.#closed.reject);
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#stopping.abort(new DynamoError('cancelled', 'the runtime is shutting down'));
+    this.#board.ready = false;
+    await Promise.all([...this.#served].map((served) => served[Symbol.asyncDispose]()));
+    await this.#stack.disposeAsync();
+  }
+
+  #checkOpen(): void {
+    if (this.signal.aborted) throw new DynamoError('unavailable', 'the runtime is shutting down');
+  }
+}
+
+/** Runs `open` at most once, at the first call. */
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => (opened ??= open());
+}
