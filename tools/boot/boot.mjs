@@ -39,11 +39,9 @@ async function install() {
 
 const at = (...path) => join(root, ...path);
 const tools = {
-  cli: (args) => [at('tools', 'cli', 'src', 'main.ts'), ...args],
   test: (args) => [join(modules, 'vitest', 'vitest.mjs'), 'run', ...args],
-  check: (args) => [at('tools', 'check', 'src', 'main.ts'), ...args],
+  check: (args) => [at('tools', 'boot', 'check.mjs'), ...args],
   run: ([file, ...args]) => [at(file), ...args],
-  nx: (args) => [join(modules, 'nx', 'dist', 'bin', 'nx.js'), ...args],
   bin: ([name, ...args]) => ({ command: join(modules, '.bin', name), args }),
 };
 

@@ -1,7 +1,7 @@
 import { DynamoError } from '../error.ts';
 
 /** Puts a number's digits into JSON as they stand. ES2025; the compiler's library does not list it yet. */
-export const rawJson: (text: string) => unknown = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+export const rawJson: (text: string) => unknown = (JSON as unknown as { rawJSON: (this: void, text: string) => unknown }).rawJSON;
 
 /** Writes JSON in which a bigint is a bare number. */
 export const encodeJsonText = (value: unknown): string =>

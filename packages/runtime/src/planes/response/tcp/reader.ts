@@ -67,8 +67,10 @@ export class ResponseReader {
         if (this.#socket?.isPaused() === true) this.#socket.resume();
         return batch;
       }
-      if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) return undefined;
+      if (this.#ended) {
+        if (this.#error !== undefined) throw this.#error;
+        return undefined;
+      }
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -142,9 +144,8 @@ export class ResponseReader {
     const frame = decodeFrame(bytes.subarray(start, end), this.#codec);
     if (frame.kind === 'item') this.#items.push(frame.data);
     else if (frame.kind === 'final') this.#final = true;
+    // It is thrown when the final frame has come, so that the worker ends in peace.
     else if (frame.kind === 'error') this.#error ??= frame.error;
-    // After an error item only the final and the sentinel follow; the reader need not wait for them.
-    if (frame.kind === 'error') this.#ring();
   }
 
   #closed(): void {

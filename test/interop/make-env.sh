@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes the Python environment with the real ai-dynamo 1.6.1 beside this script. About a minute; nothing to do the second time.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+venv="$here/.venv"
+[ -f "$venv/.complete" ] && exit 0
+rm -rf "$venv"
+python3 -m venv "$venv"
+pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 5 "$@"; }
+pip ai-dynamo-runtime==1.6.1 uvloop
+# Its other dependencies are not all to be had, and the peers need none of them.
+pip --no-deps ai-dynamo==1.6.1
+"$venv/bin/python" -c 'import dynamo.runtime, dynamo.llm.exceptions, uvloop'
+touch "$venv/.complete"

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** The Python that has ai-dynamo 1.6.1, or why there is none. */
+export function findPython(): { path: string } | { missing: string } {
+  const path = process.env['DYNAMO_PYTHON'] ?? here('.venv/bin/python');
+  if (!existsSync(path)) return { missing: `no Python environment at ${path}: run test/interop/make-env.sh or set DYNAMO_PYTHON` };
+  const probe = spawnSync(path, ['-c', 'import dynamo.runtime, uvloop'], { encoding: 'utf8' });
+  return probe.status === 0 ? { path } : { missing: `that Python can't import dynamo.runtime: ${probe.stderr.trim().split('\n').at(-1)}` };
+}
+
+/** A discovery folder of its own and the environment that points real and own processes at it. */
+export async function scene(): Promise<{ env: Record<string, string>; root: string } & AsyncDisposable> {
+  const root = await mkdtemp(join(tmpdir(), 'dynamo-interop-'));
+  const env = {
+    DYN_DISCOVERY_BACKEND: 'file',
+    DYN_FILE_KV: root,
+    DYN_REQUEST_PLANE: 'tcp',
+    DYN_EVENT_PLANE: 'zmq',
+    DYN_TCP_RPC_HOST: '127.0.0.1',
+    DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1',
+    DYN_LOG: 'warn',
+  };
+  return { env, root, [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }) };
+}
+
+/** A running peer and the JSON lines that it has printed. */
+export interface Peer extends AsyncDisposable {
+  readonly lines: Record<string, unknown>[];
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+}
+
+/** Starts one of the peers. */
+export function startPeer(python: string, script: string, options: { args: readonly string[]; env: Record<string, string> }): Peer {
+  const child = spawn(python, [here(`peers/${script}`), ...options.args], {
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', process.env['INTEROP_VERBOSE'] ? 'inherit' : 'ignore'],
+  });
+  const lines: Record<string, unknown>[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.startsWith('{')) lines.push(JSON.parse(line) as Record<string, unknown>);
+  });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  return {
+    lines,
+    child,
+    ended,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null) child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** Runs the client peer to its end. */
+export async function callFromPython(
+  python: string,
+  options: { args: readonly string[]; env: Record<string, string> },
+): Promise<Record<string, unknown>[]> {
+  const peer = startPeer(python, 'py_client.py', options);
+  await peer.ended;
+  return peer.lines;
+}

@@ -1,0 +1,8 @@
+import { defineConfig } from 'vitest/config';
+
+const conditions = ['@dynamo/source', 'node', 'import', 'module', 'default'];
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: { include: ['test/interop/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 },
+});
