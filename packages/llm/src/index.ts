@@ -1,3 +1,5 @@
+export { Llm } from './llm.ts';
+export type { CardOptions } from './model/card.ts';
 export type {
   CompletionUsage,
   Engine,
@@ -9,3 +11,4 @@ export type {
   TokenRequest,
   TopLogprob,
 } from './request.ts';
+export type { ServeModelOptions } from './worker/serve-model.ts';

@@ -1,1 +1,3 @@
-export type { ListedModel, ModelDirectory, ModelLookup, ServingModel, Surface } from './frontend/serving-model.ts';
+export { cardFromDirectory, slugOf } from './model/card.ts';
+export { cardChecksum, hashFile } from './model/checksum.ts';
+export type { CardFile, WireCard } from './model/wire-card.ts';

@@ -1,5 +1,96 @@
-/** A model as workers publish it and frontends read it (spec llm 1.3). */
-export interface ModelDeploymentCard {
-  readonly name: string;
-  readonly contextLength: number;
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { DynamoError } from '@dynamo/runtime';
+import { hashFile } from './checksum.ts';
+import type { CardFile, WireCard } from './wire-card.ts';
+
+/** What a backend says of its model beside the model's own files. */
+export interface CardOptions {
+  /** Name that clients ask for; the path as it was given by default. */
+  name?: string;
+  /** Further names. */
+  aliases?: readonly string[];
+  /** Tokens in a KV block; default 16. */
+  blockSize?: number;
+  /** Which routes the model answers on; default both. */
+  surfaces?: readonly ('chat' | 'completions')[];
+  /** Longest sequence in tokens; that of config.json by default. */
+  contextLength?: number;
+  /** Passed on to whoever reads the card. */
+  userData?: unknown;
+  capacity?: { kvBlocks?: number; sequences?: number; batchedTokens?: number };
+}
+
+/** Lower-case, everything outside `[a-z0-9_-]` as `_` (spec llm 1.3). */
+export const slugOf = (name: string): string => name.toLowerCase().replace(/[^a-z0-9_-]/g, '_');
+
+/**
+ * Builds the card of a model folder, as the real registration does.
+ *
+ * @throws DynamoError `not_found` naming the folder or the file in it that is missing.
+ */
+export async function cardFromDirectory(path: string, options: CardOptions = {}): Promise<WireCard> {
+  const directory = resolve(path);
+  const found = await stat(directory).catch(() => undefined);
+  if (found?.isDirectory() !== true) throw new DynamoError('not_found', `model folder '${path}' does not exist`, { data: { path } });
+  const need = async (name: string): Promise<CardFile> => {
+    const file = await reference(join(directory, name));
+    if (file === undefined) throw new DynamoError('not_found', `model folder '${path}' has no ${name}`, { data: { path, file: name } });
+    return file;
+  };
+  const config = JSON.parse(await readFile((await need('config.json')).path, 'utf8')) as { max_position_embeddings?: number };
+  const prompt = await reference(join(directory, 'tokenizer_config.json'));
+  const template = await reference(join(directory, 'chat_template.jinja'));
+  const generation = await reference(join(directory, 'generation_config.json'));
+  const preprocessor = await reference(join(directory, 'preprocessor_config.json'));
+  const longest = config.max_position_embeddings;
+  const name = options.name ?? path;
+  const surfaces = options.surfaces ?? ['chat', 'completions'];
+  return {
+    display_name: name,
+    slug: slugOf(name),
+    source_path: path,
+    model_info: { hf_config_json: await need('config.json') },
+    tokenizer: { hf_tokenizer_json: await need('tokenizer.json') },
+    ...(prompt === undefined ? {} : { prompt_formatter: { hf_tokenizer_config_json: prompt } }),
+    ...(template === undefined ? {} : { chat_template_file: { hf_chat_template: { is_custom: false, file: template } } }),
+    ...(generation === undefined ? {} : { gen_config: { hf_generation_config_json: generation } }),
+    ...(preprocessor === undefined ? {} : { extra_files: [preprocessor] }),
+    ...(longest === undefined ? {} : { architectural_max_context_length: longest }),
+    context_length: options.contextLength ?? longest ?? 0,
+    kv_cache_block_size: options.blockSize ?? 16,
+    migration_limit: 0,
+    model_type: [surfaces.includes('chat') ? 'Chat' : '', surfaces.includes('completions') ? 'Completions' : ''].filter(Boolean).join(' | '),
+    model_input: 'Tokens',
+    worker_type: 'aggregated',
+    needs: [],
+    ...(options.aliases === undefined || options.aliases.length === 0 ? {} : { aliases: options.aliases }),
+    ...(options.userData === undefined ? {} : { user_data: options.userData }),
+    runtime_config: {
+      total_kv_blocks: options.capacity?.kvBlocks ?? null,
+      max_num_seqs: options.capacity?.sequences ?? null,
+      max_num_batched_tokens: options.capacity?.batchedTokens ?? null,
+      ...(options.contextLength === undefined ? {} : { context_length: options.contextLength }),
+      tool_call_parser: null,
+      reasoning_parser: null,
+      tool_call_arguments_format: 'json_string',
+      structural_tag_mode: 'off',
+      structural_tag_scope: 'auto',
+      structural_tag_schema: 'auto',
+      exclude_tools_when_tool_choice_none: true,
+      data_parallel_start_rank: 0,
+      data_parallel_size: 1,
+      enable_local_indexer: true,
+      enable_eagle: false,
+    },
+    media_decoder: null,
+    media_fetcher: null,
+  };
+}
+
+async function reference(path: string): Promise<CardFile | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile() !== true) return undefined;
+  const { hex, size } = await hashFile(path);
+  return { path, checksum: `blake3:${hex}`, size };
 }

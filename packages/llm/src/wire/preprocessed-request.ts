@@ -1,0 +1,94 @@
+import { DynamoError } from '@dynamo/runtime';
+import type { TokenRequest } from '../request.ts';
+
+type Wire = Record<string, unknown>;
+
+/** Ours beside theirs, for the three groups whose members differ by spelling alone (spec llm 2.1). */
+const names = {
+  stop: {
+    maxTokens: 'max_tokens',
+    minTokens: 'min_tokens',
+    stop: 'stop',
+    stopTokenIds: 'stop_token_ids',
+    visibleStopTokenIds: 'stop_token_ids_visible',
+    hiddenStopTokenIds: 'stop_token_ids_hidden',
+    ignoreEos: 'ignore_eos',
+    maxThinkingTokens: 'max_thinking_tokens',
+  },
+  sampling: {
+    n: 'n',
+    bestOf: 'best_of',
+    presencePenalty: 'presence_penalty',
+    frequencyPenalty: 'frequency_penalty',
+    repetitionPenalty: 'repetition_penalty',
+    temperature: 'temperature',
+    topP: 'top_p',
+    topK: 'top_k',
+    minP: 'min_p',
+    useBeamSearch: 'use_beam_search',
+    lengthPenalty: 'length_penalty',
+    seed: 'seed',
+    includeStopStrInOutput: 'include_stop_str_in_output',
+    guidedDecoding: 'guided_decoding',
+  },
+  output: {
+    logprobs: 'logprobs',
+    promptLogprobs: 'prompt_logprobs',
+    skipSpecialTokens: 'skip_special_tokens',
+    formattedPrompt: 'formatted_prompt',
+    returnTokensAsTokenIds: 'return_tokens_as_token_ids',
+  },
+} as const;
+
+const known = new Set([
+  'model',
+  'token_ids',
+  'stop_conditions',
+  'sampling_options',
+  'output_options',
+  'eos_token_ids',
+  'mdc_sum',
+  'annotations',
+  'routing',
+]);
+
+/**
+ * Reads a tokenized request; unknown members are kept in `extra`, null counts as absent.
+ *
+ * @throws DynamoError `invalid_argument` naming the member that is missing or of the wrong type.
+ */
+export function decodeTokenRequest(value: unknown): TokenRequest {
+  const wire = object(value);
+  if (wire === undefined) throw new DynamoError('invalid_argument', 'the request is not an object');
+  const tokenIds = wire['token_ids'];
+  if (!isIds(tokenIds)) throw new DynamoError('invalid_argument', `token_ids must be an array of token ids, got ${describe(tokenIds)}`);
+  if (typeof wire['model'] !== 'string') throw new DynamoError('invalid_argument', `model must be text, got ${describe(wire['model'])}`);
+  const extra = Object.fromEntries(Object.entries(wire).filter(([name, member]) => !known.has(name) && member !== null && member !== undefined));
+  const routing = object(wire['routing']);
+  return {
+    model: wire['model'],
+    tokenIds,
+    stop: group(wire['stop_conditions'], names.stop),
+    sampling: group(wire['sampling_options'], names.sampling),
+    output: group(wire['output_options'], names.output),
+    ...(isIds(wire['eos_token_ids']) ? { eosTokenIds: wire['eos_token_ids'] } : {}),
+    ...(typeof wire['mdc_sum'] === 'string' ? { cardChecksum: wire['mdc_sum'] } : {}),
+    ...(Array.isArray(wire['annotations']) ? { annotations: wire['annotations'].map(String) } : {}),
+    ...(routing === undefined ? {} : { routing }),
+    ...(Object.keys(extra).length > 0 ? { extra } : {}),
+  };
+}
+
+function group<T extends Readonly<Record<string, string>>>(value: unknown, spelling: T): { [K in keyof T]?: never } {
+  const wire = object(value) ?? {};
+  const read: Wire = {};
+  for (const [ours, theirs] of Object.entries(spelling)) if (wire[theirs] !== null && wire[theirs] !== undefined) read[ours] = wire[theirs];
+  return read as { [K in keyof T]?: never };
+}
+
+const isIds = (value: unknown): value is number[] => Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0);
+
+const object = (value: unknown): Wire | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Wire) : undefined;
+
+const describe = (value: unknown): string => (value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value).slice(0, 80));
