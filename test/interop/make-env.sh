@@ -7,8 +7,8 @@ venv="$here/.venv"
 rm -rf "$venv"
 python3 -m venv "$venv"
 pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 5 "$@"; }
-pip ai-dynamo-runtime==1.6.1 uvloop
-# Its other dependencies are not all to be had, and the peers need none of them.
+pip ai-dynamo-runtime==1.6.1 transformers pyzmq msgspec msgpack uvloop aiohttp prometheus_client 'kubernetes<33,>=32.0.1' redis zstandard xxhash requests
+# Not all that it asks for is to be had; what its frontend imports is listed above.
 pip --no-deps ai-dynamo==1.6.1
-"$venv/bin/python" -c 'import dynamo.runtime, dynamo.llm.exceptions, uvloop'
+"$venv/bin/python" -c 'import dynamo.runtime, dynamo.llm.exceptions, dynamo.frontend, uvloop'
 touch "$venv/.complete"

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -58,6 +60,40 @@ export function startPeer(python: string, script: string, options: { args: reado
       await ended;
     },
   };
+}
+
+/** Starts the real HTTP frontend and waits until it answers. */
+export async function startFrontend(
+  python: string,
+  options: { port: number; env: Record<string, string> },
+): Promise<{ url: string } & AsyncDisposable> {
+  const args = ['-m', 'dynamo.frontend', '--discovery-backend', 'file', '--request-plane', 'tcp', '--event-plane', 'zmq'];
+  const child = spawn(python, [...args, '--http-host', '127.0.0.1', '--http-port', String(options.port)], {
+    env: { ...process.env, ...options.env, HF_HUB_OFFLINE: '1' },
+    stdio: process.env['INTEROP_VERBOSE'] ? 'inherit' : 'ignore',
+  });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const url = `http://127.0.0.1:${options.port}`;
+  for (let tries = 0; tries < 400; tries++) {
+    if ((await fetch(`${url}/live`).catch(() => undefined))?.ok === true) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 /** Runs the client peer to its end. */
