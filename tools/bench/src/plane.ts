@@ -1,10 +1,10 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 /** One side's figures for one load. */
 interface Figures {
@@ -33,19 +33,20 @@ export async function plane(options: { python: string; seconds: number; rounds: 
     ours: { command: process.execPath, worker: [here('./plane-worker.ts')], client: [here('./plane-client.ts')] },
   };
   const root = await mkdtemp(join(tmpdir(), 'dynamo-bench-'));
-  const env = { ...process.env, DYN_FILE_KV: root, DYN_LOG: 'warn', DYN_TCP_RPC_HOST: '127.0.0.1', DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1' };
+  const env = { ...process.env, DYN_FILE_KV: root, DYN_LOG: 'off', DYN_TCP_RPC_HOST: '127.0.0.1', DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1' };
   const workers: ChildProcess[] = [];
   try {
     for (const [name, side] of Object.entries(sides)) {
-      const worker = spawn(side.command, [...side.worker, `bench.${name}.generate`], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+      const worker = spawn(side.command, [...side.worker, `bench.${name}.generate`], { env, stdio: ['ignore', 'pipe', 'ignore'] });
       workers.push(worker);
       await once(worker.stdout!, 'data');
     }
     const run = async (name: 'real' | 'ours', load: (typeof loads)[number]): Promise<Figures> => {
       const side = sides[name];
       const args = [...side.client, `bench.${name}.generate`, `${load.items}`, `${load.inFlight}`, `${options.seconds}`];
-      const { stdout } = await promisify(execFile)(side.command, args, { env });
-      return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Figures;
+      const caller = spawn(side.command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
+      const lines = (await text(caller.stdout)).trim().split('\n');
+      return JSON.parse(lines.at(-1) ?? '') as Figures;
     };
     for (const load of loads) {
       const real: Figures[] = [];
