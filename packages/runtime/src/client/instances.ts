@@ -68,10 +68,12 @@ export class InstanceSet implements AsyncDisposable {
       for (const signal of signals)
         if (signal.aborted) throw new DynamoError('cancelled', 'waiting for instances was cancelled', { cause: signal.reason });
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiters.add(resolve);
-      for (const signal of signals) signal.addEventListener('abort', () => resolve(), { once: true });
+      const wake = (): void => resolve();
+      this.#waiters.add(wake);
+      for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
       await promise;
-      this.#waiters.delete(resolve);
+      this.#waiters.delete(wake);
+      for (const signal of signals) signal.removeEventListener('abort', wake);
     }
     return this.#sorted;
   }
