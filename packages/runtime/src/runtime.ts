@@ -108,7 +108,7 @@ export class DistributedRuntime implements AsyncDisposable {
   }
 
   /** @internal */
-  openClient<Req, Res>(path: EndpointPath, options?: TypedClientOptions<Req, Res>): Client<Req, Res> {
+  openClient<Req, Res>(path: EndpointPath, options?: TypedClientOptions<Req>): Client<Req, Res> {
     this.#checkOpen();
     return this.#stack.use(openEndpointClient<Req, Res>(this.#clientParts, path, options));
   }

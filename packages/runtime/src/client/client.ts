@@ -25,18 +25,16 @@ export interface ClientParts {
   readonly responses: () => Promise<ResponseListener>;
 }
 
-/** How siblings open a client with their own item types on the wire. */
-export interface TypedClientOptions<Req, Res> extends ClientOptions {
+/** How siblings open a client whose requests and items have a wire form of their own. */
+export interface TypedClientOptions<Req> extends ClientOptions {
   /** Turns a request into its wire value; as it is by default. */
   encodeRequest?: (request: Req) => unknown;
-  /** Turns an item's wire value into an item; as it is by default. A throw ends the stream with that error. */
-  decodeItem?: (value: unknown) => Res;
   /** Reads an item straight from msgpack bytes where it can. */
   readItem?: ItemReader;
 }
 
 /** Opens a client and begins to watch its endpoint. */
-export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointPath, options: TypedClientOptions<Req, Res> = {}): Client<Req, Res> {
+export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointPath, options: TypedClientOptions<Req> = {}): Client<Req, Res> {
   const name = parseEndpointPath(path);
   const { quarantineMs, log } = parts.settings;
   return new EndpointClient(parts, new InstanceSet(parts.discovery, name, { quarantineMs, log }), { ...options, name });
@@ -45,11 +43,11 @@ export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointP
 class EndpointClient<Req, Res> implements Client<Req, Res> {
   readonly #parts: ClientParts;
   readonly #set: InstanceSet;
-  readonly #options: TypedClientOptions<Req, Res>;
+  readonly #options: TypedClientOptions<Req>;
   readonly #policy: RoutePolicy;
   readonly #name: string;
 
-  constructor(parts: ClientParts, set: InstanceSet, options: TypedClientOptions<Req, Res> & { name: EndpointName }) {
+  constructor(parts: ClientParts, set: InstanceSet, options: TypedClientOptions<Req> & { name: EndpointName }) {
     this.#parts = parts;
     this.#set = set;
     this.#options = options;
