@@ -1,0 +1,17 @@
+/** Text to token ids and back. Implementations pass `tokenizer.contract.ts`. */
+export interface Tokenizer {
+  /** Ids of a text. Adds no special tokens; special-token text inside becomes special tokens (spec llm 4). */
+  encode(text: string): number[];
+  /** Text of ids, in one go. Ids outside the vocabulary have no text. */
+  decode(ids: readonly number[], options: { skipSpecialTokens: boolean }): string;
+  /** A decoder for one stream, which never emits half a character. */
+  stream(options: { promptIds: readonly number[]; skipSpecialTokens: boolean }): TokenStream;
+}
+
+/** Incremental decoding of one stream of ids (spec llm 5.1). */
+export interface TokenStream {
+  /** The text that this id completes: often empty while a character is unfinished. */
+  push(id: number): string;
+  /** What is still held at the end: `\uFFFD` for an unfinished character, else empty. */
+  end(): string;
+}
