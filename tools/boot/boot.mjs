@@ -32,7 +32,10 @@ async function install() {
   const wanted = stamp.digest('hex');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) return;
   process.stderr.write('First run: installing the pinned tools into node_modules (about half a minute)...\n');
+  const started = Date.now();
+  const beat = setInterval(() => process.stderr.write(`... still installing (${Math.round((Date.now() - started) / 1000)} s)\n`), 5000);
   const code = await run('npx', ['--yes', pnpm, 'install', '--frozen-lockfile'], { cwd: root, stdio: ['ignore', 2, 2], env: process.env });
+  clearInterval(beat);
   if (code !== 0) process.exit(code);
   writeFileSync(stampFile, wanted);
 }
@@ -42,6 +45,11 @@ const tools = {
   test: (args) => [join(modules, 'vitest', 'vitest.mjs'), 'run', ...args],
   check: (args) => [at('tools', 'boot', 'check.mjs'), ...args],
   run: ([file, ...args]) => [at(file), ...args],
+  // Without the daemon: nothing of it outlives the command.
+  nx: (args) => {
+    env.NX_DAEMON = 'false';
+    return { command: join(modules, '.bin', 'nx'), args };
+  },
   bin: ([name, ...args]) => ({ command: join(modules, '.bin', name), args }),
 };
 
