@@ -44,6 +44,7 @@ const at = (...path) => join(root, ...path);
 const tools = {
   test: (args) => [join(modules, 'vitest', 'vitest.mjs'), 'run', ...args],
   check: (args) => [at('tools', 'boot', 'check.mjs'), ...args],
+  cli: (args) => [at('tools', 'cli', 'src', 'main.ts'), ...args],
   run: ([file, ...args]) => [at(file), ...args],
   // Without the daemon: nothing of it outlives the command.
   nx: (args) => {
