@@ -5,13 +5,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: [
-      'packages/*/src/**/*.test.ts',
-      'tools/*/src/**/*.test.ts',
-      'examples/**/*.test.ts',
-      'tools/*/src/**/*.test.ts',
-      'test/e2e/**/*.test.ts',
-    ],
+    include: ['packages/*/src/**/*.test.ts', 'tools/*/src/**/*.test.ts', 'examples/**/*.test.ts', 'test/e2e/**/*.test.ts'],
     testTimeout: 20_000,
   },
 });
