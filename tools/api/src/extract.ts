@@ -16,7 +16,7 @@ export interface Extraction {
 }
 
 /** The file name of a package's report: `@dynamo/kv-router` gives `kv-router`. */
-export const reportName = (packageName: string): string => packageName.slice(packageName.indexOf('/') + 1);
+const reportName = (packageName: string): string => packageName.slice(packageName.indexOf('/') + 1);
 
 /**
  * Compares a package's built declarations with `etc/<name>.api.md`, or rewrites that file.
