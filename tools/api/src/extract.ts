@@ -1,10 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import extractor, { type ExtractorMessage, type IConfigFile } from '@microsoft/api-extractor';
+import { Extractor, ExtractorConfig, ExtractorLogLevel, type ExtractorMessage, type IConfigFile } from '@microsoft/api-extractor';
 import { surfaces } from './surface.ts';
-
-// The module is CommonJS behind getters, which named imports do not see.
-const { Extractor, ExtractorConfig, ExtractorLogLevel } = extractor;
 
 /** What one package's extraction found. */
 export interface Extraction {
