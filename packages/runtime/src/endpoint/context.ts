@@ -1,0 +1,158 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { CancellationToken } from '../async/cancellation.ts';
+import type { CallOptions } from '../client/types.ts';
+import { DynamoError } from '../error.ts';
+import type { HandlerContext } from './handler.ts';
+
+/** Where a request stands in a distributed trace (W3C trace context, spec runtime-wire 11). */
+export interface TraceContext {
+  /** 32 hex digits, the same at every hop. */
+  readonly traceId: string;
+  /** 16 hex digits of this hop, made here. */
+  readonly spanId: string;
+  /** 16 hex digits of the hop that sent the request. */
+  readonly parentSpanId: string;
+  /** Two hex digits, passed on unchanged. */
+  readonly flags: string;
+}
+
+/** What a context starts with; every member is optional. */
+export interface ContextOptions {
+  /** Request id; a fresh UUID by default. */
+  id?: string;
+  metadata?: Readonly<Record<string, string>>;
+  /** W3C trace context of the caller; one that is malformed counts as none. */
+  traceparent?: string;
+  /** Vendor part of the trace context, passed on unchanged. */
+  tracestate?: string;
+}
+
+/**
+ * One request's identity and its two ways to end early: `stop` asks for an end after what is under way, `kill` for one at
+ * once (spec runtime-wire 11). Killed implies stopped.
+ *
+ * Inside the system: handlers get the read-only `HandlerContext`, which every Context is.
+ */
+export class Context implements HandlerContext, Disposable {
+  readonly id: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly trace?: TraceContext;
+  readonly traceparent?: string;
+  readonly #tracestate: string | undefined;
+  readonly #stop: CancellationToken;
+  readonly #kill: CancellationToken;
+  #unfollow: (() => void) | undefined;
+
+  constructor(options: ContextOptions = {}, tokens = { stop: new CancellationToken(), kill: new CancellationToken() }) {
+    this.id = options.id ?? randomUUID();
+    this.metadata = { ...options.metadata };
+    const trace = options.traceparent === undefined ? undefined : readTraceparent(options.traceparent);
+    if (trace !== undefined) {
+      this.trace = trace;
+      this.traceparent = `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
+    }
+    this.#tracestate = options.tracestate;
+    this.#stop = tokens.stop;
+    this.#kill = tokens.kill;
+  }
+
+  /** The context of a request that a handler answers: it stops and is killed with it. Dispose it to let go of the handler's signal. */
+  static from(handler: HandlerContext): Context {
+    const context = new Context({
+      id: handler.id,
+      metadata: handler.metadata,
+      ...(handler.traceparent === undefined ? {} : { traceparent: handler.traceparent }),
+    });
+    const { signal } = handler;
+    const onAbort = (): void => (kindOf(signal.reason) === 'kill' ? context.kill(signal.reason) : context.stop(signal.reason));
+    if (signal.aborted) onAbort();
+    else {
+      signal.addEventListener('abort', onAbort, { once: true });
+      context.#unfollow = () => signal.removeEventListener('abort', onAbort);
+    }
+    return context;
+  }
+
+  /** Aborts at stop or kill, whichever comes first; the reason's `data.kind` says which. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Aborts at kill alone: for whoever goes on after a stop. */
+  get killSignal(): AbortSignal {
+    return this.#kill.signal;
+  }
+
+  get stopped(): boolean {
+    return this.#stop.cancelled;
+  }
+
+  get killed(): boolean {
+    return this.#kill.cancelled;
+  }
+
+  /** Asks this request and those made from it to end after what is under way. */
+  stop(reason: unknown = ended('stop')): void {
+    this.#stop.cancel(reason);
+  }
+
+  /** Asks this request and those made from it to end at once. */
+  kill(reason: unknown = ended('kill')): void {
+    // First, so that whoever hears the stop below sees which of the two it was.
+    this.#kill.cancel(reason);
+    this.#stop.cancel(reason);
+  }
+
+  /** The context of a request made for this one: same id, metadata and trace, stopped and killed with it. Dispose it when it has ended. */
+  child(): Context {
+    return new Context(this.#handedOn(this.id), { stop: this.#stop.child(), kill: this.#kill.child() });
+  }
+
+  /** Like `child`, and outlives this one: no stop or kill passes down. */
+  detached(id: string = randomUUID()): Context {
+    return new Context(this.#handedOn(id));
+  }
+
+  /** Headers that tell the next hop of the trace and the request; empty without a trace. */
+  traceHeaders(): Record<string, string> {
+    if (this.traceparent === undefined) return {};
+    const { traceparent, id } = this;
+    return { traceparent, ...(this.#tracestate === undefined ? {} : { tracestate: this.#tracestate }), 'request-id': id };
+  }
+
+  /** Options for a client's call that belongs to this request. */
+  callOptions(): CallOptions {
+    return { id: this.id, signal: this.signal, metadata: { ...this.metadata } };
+  }
+
+  /** Lets go of what it follows: a parent or a handler's signal. Neither stops nor kills. */
+  [Symbol.dispose](): void {
+    this.#unfollow?.();
+    this.#unfollow = undefined;
+    this.#stop[Symbol.dispose]();
+    this.#kill[Symbol.dispose]();
+  }
+
+  #handedOn(id: string): ContextOptions {
+    return {
+      id,
+      metadata: this.metadata,
+      ...(this.traceparent === undefined ? {} : { traceparent: this.traceparent }),
+      ...(this.#tracestate === undefined ? {} : { tracestate: this.#tracestate }),
+    };
+  }
+}
+
+const ended = (kind: 'stop' | 'kill'): DynamoError =>
+  new DynamoError('cancelled', kind === 'stop' ? 'the request was stopped' : 'the request was killed', { data: { kind } });
+
+const kindOf = (reason: unknown): unknown => (DynamoError.is(reason, 'cancelled') ? reason.data['kind'] : undefined);
+
+/** Version 00 of the header, or the first four fields of a later one; ids of zeros alone are invalid. */
+const traceparentForm = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+function readTraceparent(text: string): TraceContext | undefined {
+  const [, version, traceId, parentSpanId, flags, more] = traceparentForm.exec(text) ?? [];
+  if (traceId === undefined || parentSpanId === undefined || flags === undefined || (version === '00' && more !== undefined)) return undefined;
+  return { traceId, spanId: randomBytes(8).toString('hex'), parentSpanId, flags };
+}
