@@ -1,0 +1,97 @@
+import { fork } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Frontend, Llm } from '@dynamo/llm';
+import { cardFromDirectory } from '@dynamo/llm/internal';
+import { DistributedRuntime } from '@dynamo/runtime';
+import { frontendOptions } from '../frontend-options.ts';
+import { watchInterruption } from '../interruption.ts';
+import { lineLogger } from '../log.ts';
+import { modelFolder, type ModelFolder } from '../model-folder.ts';
+import { banner } from '../serve/banner.ts';
+import { stackEnvironment, workerEnvironment } from '../serve/environment.ts';
+import { WorkerPool } from '../serve/worker-pool.ts';
+import type { Settings } from '../settings.ts';
+import { connectOptions } from './frontend.ts';
+
+const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+
+/** Runs a frontend here and workers beside it until asked to end; resolves with the exit code. */
+export async function runServe(settings: Settings): Promise<number> {
+  const log = lineLogger(settings.logLevel);
+  const model = modelFolder(settings);
+  // Says what is wrong with the folder before anything runs.
+  await cardFromDirectory(model.path);
+  await using stack = new AsyncDisposableStack();
+  const root = await mkdtemp(join(tmpdir(), 'dynamo-serve-'));
+  const forget = (): void => rmSync(root, { recursive: true, force: true });
+  stack.defer(forget);
+  const environment = stackEnvironment(process.env, root);
+  // The runtime reads its addresses from the environment of its process, and this process is ours.
+  Object.assign(process.env, environment);
+  const pool = new WorkerPool({
+    count: settings.workers,
+    launch: launcher(settings, model),
+    log,
+    onReady: (index, worker) => progress(`worker ${index + 1} of ${settings.workers} is ready at ${worker.address}`),
+  });
+  const interruption = stack.use(
+    watchInterruption(() => {
+      pool.kill();
+      forget();
+      process.exit(130);
+    }),
+  );
+  const runtime = stack.use(await DistributedRuntime.connect({ ...connectOptions(settings), discovery: 'file', log }));
+  stack.use(pool);
+  const { modelPath: _workersOnly, ...here } = settings;
+  const frontend = stack.use(await new Llm(runtime).frontend(frontendOptions(here)));
+  progress(`the frontend listens on ${frontend.address}; starting ${settings.workers} workers`);
+  pool.start();
+  const lost = runtime.closed.then(() => 'lost' as const);
+  const early = await Promise.race([untilReady(pool, frontend, model).then(() => undefined), interruption.asked, lost, pool.failed]);
+  if (early === 'lost') return 1;
+  if (early === undefined)
+    process.stdout.write(banner({ address: frontend.address, model: model.name, engine: settings.worker.engine, workers: pool.running, root }));
+  const end = early ?? (await Promise.race([interruption.asked, lost, pool.failed]));
+  if (end === 'lost') return 1;
+  progress(`${end}: running answers go on to their end, then everything stops`);
+  return 0;
+}
+
+/** Workers talk to this process over IPC, and end when it does, however it ends. */
+const launcher = (settings: Settings, model: ModelFolder) => (): ReturnType<typeof fork> =>
+  fork(main, ['worker', ...workerArguments(settings, model)], {
+    env: { ...process.env, ...workerEnvironment },
+    // A Ctrl-C in the terminal must not reach the workers: they answer until the frontend has drained.
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+
+function workerArguments(settings: Settings, model: ModelFolder): readonly string[] {
+  const { worker, namespace, connect } = settings;
+  const given = {
+    '--engine': worker.engine,
+    '--model-path': model.path,
+    '--model-name': model.name,
+    '--delay-ms': String(worker.delayMs),
+    '--discovery-backend': 'file',
+    '--request-plane': connect.requestPlane,
+    '--event-plane': connect.eventPlane,
+    '--namespace': namespace,
+    '--endpoint': worker.endpoint,
+  };
+  return Object.entries(given).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+}
+
+/** All workers are up and the frontend has the model's files. */
+async function untilReady(pool: WorkerPool, frontend: Frontend, model: ModelFolder): Promise<void> {
+  await pool.allReady;
+  while (!frontend.models.includes(model.name)) await sleep(20);
+}
+
+const progress = (line: string): void => void process.stderr.write(`dynamo: ${line}\n`);

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Llm } from '@dynamo/llm';
+import { DistributedRuntime } from '@dynamo/runtime';
+import { engines } from '../engines/index.ts';
+import { watchInterruption } from '../interruption.ts';
+import { lineLogger } from '../log.ts';
+import { modelFolder } from '../model-folder.ts';
+import type { Settings } from '../settings.ts';
+import { connectOptions } from './frontend.ts';
+import type { WorkerReport } from '../serve/worker-report.ts';
+
+/** Runs a worker until it is asked to end; resolves with the exit code. */
+export async function runWorker(settings: Settings): Promise<number> {
+  const log = lineLogger(settings.logLevel);
+  const { worker } = settings;
+  using interruption = watchInterruption();
+  const model = modelFolder(settings);
+  const endpoint = worker.endpoint ?? (`${settings.namespace ?? 'dynamo'}.backend.generate` as const);
+  const engine = await engines[worker.engine]({ modelPath: model.path, delayMs: worker.delayMs });
+  await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
+  await using served = await new Llm(runtime).serve({ endpoint, model: model.path, name: model.name, engine });
+  const { id, transport } = served.instance;
+  report(
+    { type: 'ready', instance: id.toString(16), address: transport.tcp.split('/')[0] ?? '', endpoint },
+    `${worker.engine} engine, model '${model.name}'`,
+  );
+  const end = await Promise.race([interruption.asked, runtime.closed.then(() => undefined)]);
+  if (end === undefined) return 1;
+  log.info({ signal: end }, 'draining: running requests go on to their end');
+  await served.pause();
+  // Frontends hear of the withdrawal a moment later; what they send until then is still served.
+  if (worker.graceSeconds > 0 && end !== 'disconnect') await sleep(worker.graceSeconds * 1_000);
+  return 0;
+}
+
+/** Tells the parent process, or whoever reads stdout when there is none. */
+function report(ready: WorkerReport, what: string): void {
+  if (process.send !== undefined) process.send(ready);
+  else process.stdout.write(`Dynamo worker serves ${ready.endpoint} at ${ready.address}: ${what}, instance ${ready.instance}.\n`);
+}

@@ -1,0 +1,52 @@
+import { type Flag, flags } from './flags.ts';
+import { available } from './flag-types.ts';
+import { commands, defaultOf } from './program.ts';
+
+/** Text of docs/cli.md: written from the flag table, and compared with the page by a test. */
+export function cliPage(): string {
+  return `# The dynamo command
+
+\`npm start\` runs \`dynamo serve\`. Options follow two dashes: \`npm start -- --http-port 9000\`. In this repository the other commands are \`npm start -- frontend\` and \`npm start -- worker\`.
+
+A flag wins over its variable, an empty variable counts as unset, and then the default holds. Names and defaults are those of the real 1.6.1 commands where these have the option. This page is written from \`tools/cli/src/flags.ts\`.
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `- \`dynamo ${name}\`: ${summary}`)
+  .join('\n')}
+
+| flag | variable | type | default | commands | option | meaning |
+|---|---|---|---|---|---|---|
+${flags.map(row).join('\n')}
+
+Flags of the real frontend that are missing here are known: using one ends in the line "is not available in this version". The runtime reads more variables, such as \`DYN_FILE_KV\`, \`DYN_TCP_RPC_HOST\` and \`DYN_SYSTEM_PORT\`.
+
+## serve
+
+A frontend in this process and \`--workers\` worker processes, which find each other through files in a fresh temporary folder that goes when it ends. The planes between them listen on 127.0.0.1 unless \`DYN_TCP_RPC_HOST\` or \`DYN_TCP_RESPONSE_STREAM_HOST\` is set. A worker that dies is started again, after half a second and then after twice the wait each time; after five ends in a row, each within ten seconds of its start, the command gives up. What it has to say when all is up goes to stdout, everything else to stderr.
+
+## Ending
+
+SIGINT (Ctrl-C) and SIGTERM withdraw, refuse new requests, let running ones go on to their end, and exit with 0. A second signal, half a second or more after the first, ends at once with 130.
+
+| exit code | meaning |
+|---|---|
+| 0 | ended as asked |
+| 1 | failed while running |
+| 2 | a flag, a variable, a command, a model folder or a port can't be used; one line on stderr says which |
+| 130 | ended at once by a second signal |
+`;
+}
+
+function row(flag: Flag): string {
+  const later = (flag.choices ?? []).filter((word) => flag.later?.(word) === true);
+  const meaning = [
+    flag.help,
+    ...(flag.choices === undefined ? [] : [`Words: ${available(flag).join(', ')}.`]),
+    ...(later.length === 0 ? [] : [`Not in this version: ${later.join(', ')}.`]),
+    ...(flag.type === 'switch' && flag.later !== undefined ? ['Not in this version.'] : []),
+  ].join(' ');
+  const cells = [code(flag.flag), code(flag.env), flag.type, defaultOf(flag), flag.commands.join(', '), `\`${flag.option}\``, meaning];
+  return `| ${cells.join(' | ')} |`;
+}
+
+const code = (text: string | undefined): string => (text === undefined ? '' : `\`${text}\``);

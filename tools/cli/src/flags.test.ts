@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { flags } from './flags.ts';
+import { isLater } from './later-flags.ts';
+import { settle } from './settings.ts';
+import { UsageError } from './usage.ts';
+
+const help = readFileSync(new URL('../../../vectors/llm/http/frontend-help-1.6.1.txt', import.meta.url), 'utf8');
+const body = help.slice(help.indexOf('Dynamo Frontend Options:'));
+
+/** What the real help says of each flag: its variable and its default. */
+const real = new Map<string, { env: string | undefined; fallback: string | undefined }>();
+for (const entry of body.split(/\n(?= {2}-)/).slice(1)) {
+  const [, env, fallback] = /env var: (\w+)(?: \| default: (.*))?/.exec(entry) ?? [];
+  for (const [flag] of (entry.split('\n')[0] ?? '').matchAll(/--[a-z0-9-]+/g)) real.set(flag, { env, fallback });
+}
+
+describe('beside the real frontend', () => {
+  test('its help is read as a whole', () => {
+    expect(real.size).toBe(140);
+  });
+
+  test.each(flags.flatMap((row) => (row.flag !== undefined && real.has(row.flag) ? [{ ...row, name: row.flag }] : [])))(
+    '$name has the real variable and default',
+    (row) => {
+      expect(row.env).toBe(real.get(row.name)?.env);
+      const departures: Record<string, string> = {
+        // No server is needed to start; the help says so.
+        '--discovery-backend': 'file',
+        // The real None stands for zmq on every backend (spec runtime-wire 2).
+        '--event-plane': 'zmq',
+      };
+      const expected =
+        departures[row.name] ??
+        real
+          .get(row.name)
+          ?.fallback?.replace(/^None$/, '')
+          .replace(/^False$/, 'false');
+      expect(String(row.fallback ?? '')).toBe(expected);
+      if (row.name === '--discovery-backend') expect(row.help).toContain('The real default is etcd');
+    },
+  );
+
+  test.each([...real.keys()])('%s is known', (flag) => {
+    expect(flags.some((row) => row.flag === flag.replace(/^--no-/, '--')) || isLater(flag)).toBe(true);
+  });
+
+  test('what comes later is not in the table, too', () => {
+    expect(flags.filter((row) => row.flag !== undefined && isLater(row.flag))).toEqual([]);
+  });
+});
+
+describe('settling', () => {
+  test('the table fills every member that has a default', () => {
+    expect(settle('serve', {}, {})).toEqual({
+      logLevel: 'info',
+      connect: { discovery: 'file', requestPlane: 'tcp', responsePlane: 'tcp', eventPlane: 'zmq' },
+      frontend: { http: { host: '0.0.0.0', port: 8000 }, router: { mode: 'round-robin' }, migrationLimit: 0, kserve: false, bodyLimitMb: 45 },
+      worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
+      workers: 2,
+    });
+  });
+
+  test('a flag wins over its variable, an empty variable counts as unset', () => {
+    expect(settle('frontend', { '--http-port': '9000' }, { DYN_HTTP_PORT: '9001' }).frontend.http.port).toBe(9000);
+    expect(settle('frontend', {}, { DYN_HTTP_PORT: '9001' }).frontend.http.port).toBe(9001);
+    expect(settle('frontend', {}, { DYN_HTTP_PORT: '' }).frontend.http.port).toBe(8000);
+  });
+
+  test("a variable of another command's option is left alone", () => {
+    expect(settle('serve', {}, { DYN_DISCOVERY_BACKEND: 'etcd' }).connect.discovery).toBe('file');
+  });
+
+  test('every optional member has its flag', () => {
+    const given = { '--namespace': 'a', '--model-path': '/m', '--model-name': 'n', '--endpoint': 'dyn://a.b.c', '--metrics-prefix': 'p' };
+    expect(settle('serve', given, {})).toMatchObject({
+      namespace: 'a',
+      modelPath: '/m',
+      worker: { name: 'n', endpoint: 'dyn://a.b.c' },
+      frontend: { metricsPrefix: 'p' },
+    });
+    expect(settle('frontend', { '--namespace-prefix': 'x' }, {}).frontend.namespacePrefix).toBe('x');
+  });
+
+  test.each([
+    ['frontend', { '--http-port': '65536' }, {}, "--http-port '65536': expected a whole number from 0 to 65535"],
+    ['frontend', {}, { DYN_HTTP_PORT: '80x' }, "DYN_HTTP_PORT='80x': expected a whole number from 0 to 65535"],
+    ['serve', { '--workers': '0' }, {}, "--workers '0': expected a whole number from 1"],
+    ['serve', { '--delay-ms': '-1' }, {}, "--delay-ms '-1': expected a whole number from 0"],
+    ['worker', { '--engine': 'vllm' }, {}, "--engine 'vllm': expected one of echo"],
+    ['worker', { '--endpoint': 'a.b' }, {}, "--endpoint 'a.b': expected namespace.component.endpoint, each of letters, digits, '-' and '_'"],
+    ['frontend', { '--router-mode': 'fast' }, {}, "--router-mode 'fast': expected one of round-robin, random, direct"],
+    ['frontend', { '--router-mode': 'kv' }, {}, "--router-mode 'kv' is not available in this version"],
+    ['frontend', {}, { DYN_ROUTER_MODE: 'kv' }, "DYN_ROUTER_MODE='kv' is not available in this version"],
+    ['worker', { '--discovery-backend': 'etcd' }, {}, "--discovery-backend 'etcd' is not available in this version"],
+    ['worker', { '--request-plane': 'nats' }, {}, "--request-plane 'nats' is not available in this version"],
+    ['worker', { '--response-plane': 'quic' }, {}, "--response-plane 'quic' is not available in this version"],
+    ['worker', { '--event-plane': 'nats' }, {}, "--event-plane 'nats' is not available in this version"],
+    ['frontend', { '--kserve-grpc-server': true }, {}, '--kserve-grpc-server is not available in this version'],
+    ['frontend', {}, { DYN_KSERVE_GRPC_SERVER: 'True' }, "DYN_KSERVE_GRPC_SERVER='True' is not available in this version"],
+    ['frontend', { '--migration-limit': '3' }, {}, "--migration-limit '3' is not available in this version"],
+    ['frontend', {}, { DYN_LOG: 'loud' }, "DYN_LOG='loud': expected one of off, error, warn, info, debug, trace"],
+  ] as const)('%s with %o and %o says what is wrong', (command, given, env, message) => {
+    expect(() => settle(command, given, env)).toThrow(new UsageError(message));
+  });
+
+  test('DYN_LOG may be a list with targets, as the real system takes it', () => {
+    expect(settle('frontend', {}, { DYN_LOG: 'warn,dynamo_runtime=debug' }).logLevel).toBe('warn');
+    expect(settle('frontend', {}, { DYN_LOG: 'dynamo_runtime=debug' }).logLevel).toBe('info');
+  });
+
+  test('a switch can be turned off', () => {
+    expect(settle('frontend', { '--kserve-grpc-server': false }, { DYN_KSERVE_GRPC_SERVER: '1' }).frontend.kserve).toBe(false);
+  });
+});

@@ -1,0 +1,16 @@
+import type { FrontendOptions } from '@dynamo/llm';
+import type { Settings } from './settings.ts';
+
+/** The frontend's options out of the settings; absent stays absent, so that the library's defaults count. */
+export function frontendOptions({ frontend, namespace, modelPath }: Settings): FrontendOptions {
+  const { http, router, namespacePrefix, metricsPrefix, bodyLimitMb } = frontend;
+  return {
+    http,
+    router,
+    bodyLimitMb,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(namespacePrefix === undefined ? {} : { namespacePrefix }),
+    ...(metricsPrefix === undefined ? {} : { metricsPrefix }),
+    ...(modelPath === undefined ? {} : { modelPath }),
+  };
+}

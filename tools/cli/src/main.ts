@@ -1,0 +1,26 @@
+#!/usr/bin/env -S node --conditions=@dynamo/source
+import { CommanderError } from 'commander';
+import { commands, createProgram } from './program.ts';
+import { endingOf, UsageError } from './usage.ts';
+
+/** Runs the command line; resolves with the exit code. */
+async function run(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const [word] = argv;
+  try {
+    if (word !== undefined && !word.startsWith('-') && word !== 'help' && !Object.hasOwn(commands, word))
+      throw new UsageError(`unknown command '${word}'; there are ${Object.keys(commands).join(', ')}`);
+    await createProgram((code) => (exitCode = code)).parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // The parser has said its line already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { line, code } = endingOf(error);
+    process.stderr.write(`dynamo: ${line}\n`);
+    if (process.env['DYN_LOG']?.includes('debug') === true && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return code;
+  }
+}
+
+// Everything has been disposed by now; what a library left open must not hold the process.
+process.exit(await run(process.argv.slice(2)));

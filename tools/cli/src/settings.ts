@@ -1,0 +1,72 @@
+import { type CommandName, type Flag, flags } from './flags.ts';
+import type { EngineName } from './engines/index.ts';
+import { readers } from './flag-types.ts';
+import type { LogLevel } from './log.ts';
+import { UsageError } from './usage.ts';
+
+/** Every option with its value; a row of the flag table names the member that it fills. */
+export interface Settings {
+  readonly logLevel: LogLevel;
+  readonly namespace?: string;
+  readonly modelPath?: string;
+  readonly connect: {
+    readonly discovery: 'file' | 'mem';
+    readonly requestPlane: 'tcp';
+    readonly responsePlane: 'tcp';
+    readonly eventPlane: 'zmq';
+  };
+  readonly frontend: {
+    readonly http: { readonly host: string; readonly port: number };
+    readonly router: { readonly mode: 'round-robin' | 'random' | 'direct' };
+    readonly namespacePrefix?: string;
+    readonly metricsPrefix?: string;
+    readonly migrationLimit: number;
+    readonly kserve: boolean;
+    readonly bodyLimitMb: number;
+  };
+  readonly worker: {
+    readonly engine: EngineName;
+    readonly name?: string;
+    readonly endpoint?: `${string}.${string}.${string}`;
+    readonly delayMs: number;
+    readonly graceSeconds: number;
+  };
+  readonly workers: number;
+}
+
+/** What the command line gave, by flag name: text, or true and false for switches. */
+export type Given = Readonly<Record<string, string | boolean | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Settles each option of a command: its flag, then its variable (an empty one counts as unset), then its default.
+ *
+ * @throws UsageError naming the flag or the variable, its value and what was expected.
+ */
+export function settle(command: CommandName, given: Given, env: Environment): Settings {
+  const settings = {};
+  for (const row of flags) {
+    const found = row.commands.includes(command) ? valueOf(row, given, env) : row.fallback;
+    if (found !== undefined) put(settings, row.option.split('.'), found);
+  }
+  // The table fills every member that is not optional; flags.test.ts holds it to that.
+  return settings as Settings;
+}
+
+function valueOf(row: Flag, given: Given, env: Environment): string | number | boolean | undefined {
+  const flagText = row.flag === undefined ? undefined : given[row.flag];
+  const envText = row.env === undefined ? undefined : env[row.env] || undefined;
+  const text = flagText ?? envText;
+  if (text === undefined) return row.fallback;
+  const source = flagText === undefined ? `${row.env}='${text}'` : `${row.flag} '${text}'`;
+  const value = readers[row.type](String(text), row);
+  if (typeof value === 'object') throw new UsageError(`${source}: expected ${value.expected}`);
+  if (row.later?.(value) === true) throw new UsageError(`${typeof flagText === 'boolean' ? row.flag : source} is not available in this version`);
+  return value;
+}
+
+function put(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [name = '', ...rest] = path;
+  if (rest.length === 0) target[name] = value;
+  else put((target[name] ??= {}) as Record<string, unknown>, rest, value);
+}
