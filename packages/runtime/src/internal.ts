@@ -6,6 +6,7 @@ export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecor
 export { errorTable } from './error.ts';
 export type { ErrorRow } from './error.ts';
 export { silentLogger } from './log.ts';
+export { policies } from './client/policy/index.ts';
 export type { TypedClientOptions } from './client/client.ts';
 export type { ItemReader } from './planes/response/tcp/reader.ts';
 export { MemStore } from './discovery/mem/index.ts';
@@ -18,3 +19,9 @@ export { decodeError, encodeError } from './wire/error-envelope.ts';
 export type { PublicError, WireError } from './wire/error-envelope.ts';
 export { parseEndpointPath } from './endpoint/path.ts';
 export type { EndpointName } from './endpoint/path.ts';
+export { CancellationToken, linkSignals } from './async/cancellation.ts';
+export type { LinkedSignal } from './async/cancellation.ts';
+export { Component, Namespace } from './endpoint/component.ts';
+export type { DiscoveryHost, ScopeLabels } from './endpoint/component.ts';
+export { Context } from './endpoint/context.ts';
+export type { ContextOptions, TraceContext } from './endpoint/context.ts';

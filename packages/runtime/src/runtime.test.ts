@@ -1,11 +1,12 @@
 import { connect } from 'node:net';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { collect } from './async/pipe.ts';
 import { batches, type BatchedIterable } from './async/batches.ts';
 import { mem, MemStore } from './discovery/mem/index.ts';
 import type { Handler } from './endpoint/handler.ts';
+import type { Served } from './endpoint/serve.ts';
 import { DynamoError } from './error.ts';
 import { DistributedRuntime } from './runtime.ts';
 import { encodeRequestFrame } from './wire/request-frame.ts';
@@ -216,7 +217,7 @@ test('round-robin walks ascending ids, direct hits its instance', async () => {
   const ids: bigint[] = [];
   for (let i = 0; i < 3; i++) {
     const worker = stack.use(await DistributedRuntime.connect({ discovery: mem(store) }));
-    const served = await worker.serve<null, string>('demo.backend.generate', async function* () {
+    const served: Served = await worker.serve<null, string>('demo.backend.generate', async function* () {
       yield served.instance.id.toString();
     });
     ids.push(served.instance.id);
@@ -247,7 +248,6 @@ test('two thousand calls leave no listener and no socket behind', async () => {
   const abort = new AbortController();
   for (let i = 0; i < 2_000; i += 50)
     await Promise.all(Array.from({ length: 50 }, () => collect(run.client.generate({ n: 1 }, { signal: abort.signal }))));
-  const { getEventListeners } = await import('node:events');
   expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
   await expect.poll(() => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length).toBeLessThan(10);
 });

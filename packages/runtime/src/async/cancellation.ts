@@ -116,14 +116,14 @@ export class CancellationToken implements Disposable {
     const parent = this.#parent;
     for (const child of this.#children) {
       child.#parent = parent;
-      parent?.#children.add(child);
+      if (parent !== undefined) parent.#children.add(child);
     }
     this.#children.clear();
     this.#unlink();
   }
 
   #unlink(): void {
-    this.#parent?.#children.delete(this);
+    if (this.#parent !== undefined) this.#parent.#children.delete(this);
     this.#parent = undefined;
     this.#link?.[Symbol.dispose]();
     this.#link = undefined;
