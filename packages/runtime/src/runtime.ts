@@ -113,6 +113,17 @@ export class DistributedRuntime implements AsyncDisposable {
     return this.#stack.use(openEndpointClient<Req, Res>(this.#clientParts, path, options));
   }
 
+  /**
+   * Ends a part with the runtime: its disposal begins when shutdown begins, and the planes stay open until it has ended.
+   *
+   * @internal
+   */
+  own(part: AsyncDisposable): Disposable {
+    this.#checkOpen();
+    this.#served.add(part);
+    return { [Symbol.dispose]: () => void this.#served.delete(part) };
+  }
+
   /** Answers `/engine/{name}` on the status server with what `handler` returns; disposing removes the route. */
   route(name: string, handler: (body: unknown) => Promise<unknown>): Disposable {
     return this.#board.route(name, handler);

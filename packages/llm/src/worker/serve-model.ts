@@ -19,19 +19,38 @@ export interface ServeModelOptions extends CardOptions {
 export async function serveModel(runtime: DistributedRuntime, options: ServeModelOptions): Promise<Served> {
   const card = await cardFromDirectory(options.model, options);
   await using undo = new AsyncDisposableStack();
-  const served = undo.use(
-    await runtime.serve(options.endpoint, wireHandler(options.engine), options.signal === undefined ? {} : { signal: options.signal }),
-  );
+  const served = undo.use(await runtime.serve(options.endpoint, wireHandler(options.engine)));
   const { id, namespace, component, endpoint } = served.instance;
   undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...card } })));
-  const kept = undo.move();
-  return {
-    instance: served.instance,
-    closed: served.closed,
+  return ownedModel(runtime, { served, kept: undo.move(), signal: options.signal });
+}
+
+/** Withdraws the card first and drains the endpoint then, whoever asks for it: the caller, the signal or the runtime's shutdown. */
+function ownedModel(
+  runtime: DistributedRuntime,
+  { served, kept, signal }: { served: Served; kept: AsyncDisposableStack; signal: AbortSignal | undefined },
+): Served {
+  const close = async (): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort);
+    try {
+      await kept.disposeAsync();
+    } finally {
+      ownership[Symbol.dispose]();
+    }
+  };
+  let closing: Promise<void> | undefined;
+  const model: Served = {
+    ...served,
     pause: () => served.pause(),
     resume: () => served.resume(),
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => (closing ??= close()),
   };
+  const ownership = runtime.own(model);
+  const onAbort = (): void =>
+    void model[Symbol.asyncDispose]().catch((error: unknown) => runtime.log.error({ error: String(error) }, 'could not withdraw a model'));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
+  return model;
 }
 
 /** The engine as the wire sees it; batches stay batches. */
