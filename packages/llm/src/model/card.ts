@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DynamoError } from '@dynamo/runtime';
 import { hashFile } from './checksum.ts';
+import { ModelRuntimeConfig } from './runtime-config.ts';
 import type { CardFile, WireCard } from './wire-card.ts';
 
 /** What a backend says of its model beside the model's own files. */
@@ -66,23 +67,14 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
     needs: [],
     ...(options.aliases === undefined || options.aliases.length === 0 ? {} : { aliases: options.aliases }),
     ...(options.userData === undefined ? {} : { user_data: options.userData }),
-    runtime_config: {
-      total_kv_blocks: options.capacity?.kvBlocks ?? null,
-      max_num_seqs: options.capacity?.sequences ?? null,
-      max_num_batched_tokens: options.capacity?.batchedTokens ?? null,
-      ...(options.contextLength === undefined ? {} : { context_length: options.contextLength }),
-      tool_call_parser: null,
-      reasoning_parser: null,
-      tool_call_arguments_format: 'json_string',
-      structural_tag_mode: 'off',
-      structural_tag_scope: 'auto',
-      structural_tag_schema: 'auto',
-      exclude_tools_when_tool_choice_none: true,
-      data_parallel_start_rank: 0,
-      data_parallel_size: 1,
-      enable_local_indexer: true,
-      enable_eagle: false,
-    },
+    runtime_config: new ModelRuntimeConfig()
+      .with({
+        contextLength: options.contextLength,
+        kvBlocks: options.capacity?.kvBlocks,
+        sequences: options.capacity?.sequences,
+        batchedTokens: options.capacity?.batchedTokens,
+      })
+      .toWire(),
     media_decoder: null,
     media_fetcher: null,
   };
