@@ -55,7 +55,7 @@ function optionsOf(row: Flag, flag: string): readonly Option[] {
 }
 
 /** Help of one option, with its words, its variable and its default. */
-export function helpOf(row: Flag): string {
+function helpOf(row: Flag): string {
   const later = (row.choices ?? []).filter((word) => row.later?.(word) === true);
   const facts = [
     row.choices === undefined ? '' : available(row).join(' | '),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Llm } from '@dynamo/llm';
-import { DistributedRuntime } from '@dynamo/runtime';
+import { DistributedRuntime, type Served } from '@dynamo/runtime';
 import { engines } from '../engines/index.ts';
 import { watchInterruption } from '../interruption.ts';
 import { lineLogger } from '../log.ts';
@@ -20,10 +20,7 @@ export async function runWorker(settings: Settings): Promise<number> {
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
   await using served = await new Llm(runtime).serve({ endpoint, model: model.path, name: model.name, engine });
   const { id, transport } = served.instance;
-  report(
-    { type: 'ready', instance: id.toString(16), address: transport.tcp.split('/')[0] ?? '', endpoint },
-    `${worker.engine} engine, model '${model.name}'`,
-  );
+  report({ type: 'ready', instance: id.toString(16), address: addressOf(transport), endpoint }, `${worker.engine} engine, model '${model.name}'`);
   const end = await Promise.race([interruption.asked, runtime.closed.then(() => undefined)]);
   if (end === undefined) return 1;
   log.info({ signal: end }, 'draining: running requests go on to their end');
@@ -32,6 +29,9 @@ export async function runWorker(settings: Settings): Promise<number> {
   if (worker.graceSeconds > 0 && end !== 'disconnect') await sleep(worker.graceSeconds * 1_000);
   return 0;
 }
+
+/** `HOST:PORT` of an instance's request plane; the rest of its transport is the endpoint's path. */
+const addressOf = (transport: Served['instance']['transport']): string => ('tcp' in transport ? (transport.tcp.split('/')[0] ?? '') : transport.nats);
 
 /** Tells the parent process, or whoever reads stdout when there is none. */
 function report(ready: WorkerReport, what: string): void {
