@@ -29,12 +29,21 @@ export function extract(folder: string, options: { update: boolean }): Extractio
   mkdirSync(join(folder, 'etc'), { recursive: true });
   const errors: string[] = [];
   const forgotten = new Set(surfaces[reportName(name)]?.forgotten);
-  const result = Extractor.invoke(
-    ExtractorConfig.prepare({ configObject: config(folder, name), configObjectFullPath: undefined, packageJsonFullPath: packageFile }),
-    { localBuild: options.update, messageCallback: (message) => collect(message, errors, forgotten) },
-  );
+  let changed = false;
+  try {
+    const prepared = ExtractorConfig.prepare({
+      configObject: config(folder, name),
+      configObjectFullPath: undefined,
+      packageJsonFullPath: packageFile,
+    });
+    const messageCallback = (message: ExtractorMessage): void => collect(message, errors, forgotten);
+    changed = Extractor.invoke(prepared, { localBuild: options.update, messageCallback }).apiReportChanged;
+  } catch (error) {
+    // It throws on declarations that point to files that are not there: a build that has stopped half-way.
+    return { name, changed: false, errors: [String(error).split('\n', 1)[0] ?? ''] };
+  }
   for (const type of forgotten) errors.push(`'${type}' need no longer stand in the list of forgotten exports of tools/api/src/surface.ts`);
-  return { name, changed: result.apiReportChanged, errors };
+  return { name, changed, errors };
 }
 
 function config(folder: string, name: string): IConfigFile {

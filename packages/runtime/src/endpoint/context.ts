@@ -43,7 +43,7 @@ export class Context implements HandlerContext, Disposable {
   readonly #kill: CancellationToken;
   #unfollow: (() => void) | undefined;
 
-  constructor(options: ContextOptions = {}, tokens = { stop: new CancellationToken(), kill: new CancellationToken() }) {
+  constructor(options: ContextOptions = {}, parent?: { readonly stop: CancellationToken; readonly kill: CancellationToken }) {
     this.id = options.id ?? randomUUID();
     this.metadata = { ...options.metadata };
     const trace = options.traceparent === undefined ? undefined : readTraceparent(options.traceparent);
@@ -52,8 +52,8 @@ export class Context implements HandlerContext, Disposable {
       this.traceparent = `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
     }
     this.#tracestate = options.tracestate;
-    this.#stop = tokens.stop;
-    this.#kill = tokens.kill;
+    this.#stop = parent?.stop.child() ?? new CancellationToken();
+    this.#kill = parent?.kill.child() ?? new CancellationToken();
   }
 
   /** The context of a request that a handler answers: it stops and is killed with it. Dispose it to let go of the handler's signal. */
@@ -105,7 +105,7 @@ export class Context implements HandlerContext, Disposable {
 
   /** The context of a request made for this one: same id, metadata and trace, stopped and killed with it. Dispose it when it has ended. */
   child(): Context {
-    return new Context(this.#handedOn(this.id), { stop: this.#stop.child(), kill: this.#kill.child() });
+    return new Context(this.#handedOn(this.id), { stop: this.#stop, kill: this.#kill });
   }
 
   /** Like `child`, and outlives this one: no stop or kill passes down. */
