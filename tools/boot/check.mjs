@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 const folders = ['packages', 'tools', 'test', 'examples'];
 const built = [
   ['format', 'oxfmt', ['--check', ...folders]],
-  ['lint', 'oxlint', ['--type-aware', ...folders]],
+  ['lint', 'oxlint', ['--type-aware', '--quiet', ...folders]],
   ['types of tests', 'tsc', ['-p', 'tsconfig.test.json']],
   ['boundaries', 'node', ['tools/boundaries/src/main.ts']],
   ['surface', 'node', ['tools/api/src/main.ts']],
