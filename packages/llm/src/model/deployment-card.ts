@@ -22,6 +22,7 @@ export interface PublishedCard {
 export class ModelDeploymentCard {
   /** The card with its wire names. */
   readonly wire: WireCard;
+  /** How its workers run it. */
   readonly runtimeConfig: ModelRuntimeConfig;
   #mdcsum: Promise<string> | undefined;
 
@@ -76,6 +77,7 @@ export class ModelDeploymentCard {
     return this.wire.slug;
   }
 
+  /** Further names. */
   get aliases(): readonly string[] {
     return this.wire.aliases ?? [];
   }
@@ -100,6 +102,7 @@ export class ModelDeploymentCard {
     return this.wire.worker_type;
   }
 
+  /** What the worker passed on, for whoever knows it. */
   get userData(): unknown {
     return this.wire.user_data;
   }

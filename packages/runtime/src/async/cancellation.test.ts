@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { array, assert, nat, property, tuple, constantFrom } from 'fast-check';
 import { expect, test } from 'vitest';
 import { DynamoError } from '../error.ts';
 import { CancellationToken, linkSignals } from './cancellation.ts';
@@ -115,4 +116,39 @@ test('waiting ends with the cancelling, or with the reason of the own signal, an
   await token.whenCancelled();
   expect(listeners(token.signal)).toBe(0);
   await expect(token.whenCancelled({ signal: abort.signal })).rejects.toThrow('left');
+});
+
+test('any order of making, cancelling and disposing agrees with a plain tree', () => {
+  const steps = array(tuple(constantFrom('child', 'cancel', 'dispose'), nat()), { maxLength: 60 });
+  assert(
+    property(steps, (taken) => {
+      interface Node {
+        token: CancellationToken;
+        parent: Node | undefined;
+        cancelled: boolean;
+      }
+      const nodes: Node[] = [{ token: new CancellationToken(), parent: undefined, cancelled: false }];
+      const below = (node: Node): Node[] => nodes.filter((other) => other.parent === node);
+      const cancel = (node: Node): void => {
+        const hanging = below(node);
+        Object.assign(node, { cancelled: true, parent: undefined });
+        for (const child of hanging) cancel(child);
+      };
+      for (const [step, at] of taken) {
+        const node = nodes[at % nodes.length]!;
+        if (step === 'child') nodes.push({ token: node.token.child(), parent: node.cancelled ? undefined : node, cancelled: node.cancelled });
+        if (step === 'cancel') {
+          if (!node.cancelled) cancel(node);
+          node.token.cancel();
+        }
+        if (step === 'dispose') {
+          for (const child of below(node)) child.parent = node.parent;
+          node.parent = undefined;
+          node.token[Symbol.dispose]();
+        }
+      }
+      expect(nodes.map(({ token }) => [token.cancelled, token.children])).toEqual(nodes.map((node) => [node.cancelled, below(node).length]));
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -2,6 +2,7 @@ import { DynamoError } from '../error.ts';
 
 /** A signal that follows others; disposing it takes every listener off them, and it never aborts afterwards. */
 export interface LinkedSignal extends Disposable {
+  /** Aborts with the first of those it follows. */
   readonly signal: AbortSignal;
 }
 
@@ -66,6 +67,7 @@ export class CancellationToken implements Disposable {
     return this.#controller.signal;
   }
 
+  /** Whether it has been cancelled, itself or from above. */
   get cancelled(): boolean {
     return this.signal.aborted;
   }

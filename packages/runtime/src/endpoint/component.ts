@@ -5,6 +5,7 @@ import type { EndpointPath } from './path.ts';
 
 /** What a namespace is looked at through; a `DistributedRuntime` is one. */
 export interface DiscoveryHost {
+  /** Where the records are. */
   readonly discovery: Discovery;
 }
 
@@ -21,6 +22,7 @@ export interface ScopeLabels {
  * Serving and calling need no such object: `runtime.serve` and `runtime.client` take the whole path.
  */
 export class Namespace {
+  /** As discovery shows it. */
   readonly name: string;
   readonly #discovery: Discovery;
 
@@ -29,6 +31,7 @@ export class Namespace {
     this.#discovery = host.discovery;
   }
 
+  /** One of its components, whether or not anybody serves it. */
   component(name: string): Component {
     return new Component({ discovery: this.#discovery }, this, name);
   }
@@ -43,6 +46,7 @@ export class Namespace {
     return `namespace/${escapeSegment(this.name)}`;
   }
 
+  /** Labels of this namespace. */
   get labels(): ScopeLabels {
     return { dynamo_namespace: this.name };
   }
@@ -60,7 +64,9 @@ export class Namespace {
 
 /** The endpoints that one kind of worker serves. */
 export class Component {
+  /** The namespace it belongs to. */
   readonly namespace: Namespace;
+  /** As discovery shows it. */
   readonly name: string;
   readonly #discovery: Discovery;
 

@@ -20,6 +20,7 @@ export interface TraceContext {
 export interface ContextOptions {
   /** Request id; a fresh UUID by default. */
   id?: string;
+  /** Text pairs that travel with the request. */
   metadata?: Readonly<Record<string, string>>;
   /** W3C trace context of the caller; one that is malformed counts as none. */
   traceparent?: string;
@@ -34,9 +35,13 @@ export interface ContextOptions {
  * Inside the system: handlers get the read-only `HandlerContext`, which every Context is.
  */
 export class Context implements HandlerContext, Disposable {
+  /** The request's id, the same at every hop. */
   readonly id: string;
+  /** Text pairs that the caller attached to the request. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Where the request stands in its trace; absent without one. */
   readonly trace?: TraceContext;
+  /** The trace context to hand on, with this hop's span. */
   readonly traceparent?: string;
   readonly #tracestate: string | undefined;
   readonly #stop: CancellationToken;
@@ -83,10 +88,12 @@ export class Context implements HandlerContext, Disposable {
     return this.#kill.signal;
   }
 
+  /** Whether it was asked to end, softly or at once. */
   get stopped(): boolean {
     return this.#stop.cancelled;
   }
 
+  /** Whether it was asked to end at once. */
   get killed(): boolean {
     return this.#kill.cancelled;
   }
