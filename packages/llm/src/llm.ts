@@ -1,7 +1,8 @@
 import type { DistributedRuntime, Served } from '@dynamo/runtime';
+import type { Frontend, FrontendOptions } from './frontend/frontend.ts';
 import { serveModel, type ServeModelOptions } from './worker/serve-model.ts';
 
-/** Models on a runtime. */
+/** Models on a runtime: served by engines, and offered to clients. */
 export class Llm {
   readonly #runtime: DistributedRuntime;
 
@@ -16,5 +17,16 @@ export class Llm {
    */
   serve(options: ServeModelOptions): Promise<Served> {
     return serveModel(this.#runtime, options);
+  }
+
+  /**
+   * Opens an OpenAI-style HTTP frontend for every model that discovery shows, now and later.
+   *
+   * @throws DynamoError `invalid_argument` when the port is in use or an option is out of range.
+   */
+  async frontend(options?: FrontendOptions): Promise<Frontend> {
+    // A worker that serves no HTTP pays for none of it.
+    const { openFrontend } = await import('./frontend/frontend.ts');
+    return openFrontend(this.#runtime, options);
   }
 }

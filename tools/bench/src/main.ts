@@ -1,7 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const usage =
-  'usage: npm run bench -- plane [--python PYTHON] [--seconds 4] [--rounds 3]\n       NODE_OPTIONS=--expose-gc npm run bench -- memory [--calls 20000]';
+const usage = `usage: npm run bench -- plane [--python PYTHON] [--seconds 4] [--rounds 3]     the request plane beside the real one
+       npm run bench -- memory [--calls 20000]                                  heap over many calls
+       npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
+The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -10,6 +13,8 @@ const { positionals, values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
     calls: { type: 'string', default: '20000' },
+    requests: { type: 'string', default: '20000' },
+    model: { type: 'string', default: fileURLToPath(new URL('../../../vectors/llm/model-tiny', import.meta.url)) },
   },
 });
 
@@ -19,6 +24,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'memory') {
   const { memory } = await import('./memory.ts');
   await memory({ calls: Number(values.calls) });
+} else if (positionals[0] === 'http-memory') {
+  const { httpMemory } = await import('./http-memory.ts');
+  await httpMemory({ model: values.model, requests: Number(values.requests) });
 } else {
   console.error(usage);
   process.exitCode = 2;

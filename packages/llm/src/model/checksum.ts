@@ -14,6 +14,12 @@ export async function hashFile(path: string): Promise<{ hex: string; size: numbe
   return { hex: hash.digest('hex'), size };
 }
 
+/** BLAKE3 of bytes in lower-case hex. */
+export async function hashBytes(bytes: Uint8Array): Promise<string> {
+  const hash = await createBLAKE3();
+  return hash.update(bytes).digest('hex');
+}
+
 const roles: readonly string[] = ['prefill', 'decode', 'encode', 'aggregated'];
 
 /** One byte a worker type: none 0, prefill 1, decode 2, encode 3, aggregated 4. */

@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DynamoError } from '@dynamo/runtime';
+import { hashBytes } from '../model/checksum.ts';
+import type { CardFile, WireCard } from '../model/wire-card.ts';
+import { chatTemplateFromFiles } from '../template/chat-template.ts';
+import { loadTokenizer } from '../tokenizer/hf.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { ModelFiles } from './serving-model.ts';
+
+/** Where a file may be when its own path can't be read here. */
+export interface FileSources {
+  /** A folder with files of the same base names (`--model-path` of a frontend, spec llm 1.3). */
+  readonly modelPath?: string;
+}
+
+/** Loads what cards point to, and keeps what several models share. */
+export interface ModelFileStore {
+  load(card: WireCard): Promise<ModelFiles>;
+}
+
+/** Tokenizers are large: models with the same tokenizer file share one. */
+export function modelFileStore(sources: FileSources = {}): ModelFileStore {
+  const tokenizers = new Map<string, WeakRef<Tokenizer>>();
+  const read = (file: CardFile): Promise<Buffer> => readVerified(file, sources);
+
+  async function tokenizerOf(card: WireCard, config: unknown): Promise<Tokenizer> {
+    const file = Object.values(card.tokenizer ?? {})[0] as CardFile | undefined;
+    if (file === undefined || card.tokenizer?.hf_tokenizer_json === undefined)
+      throw new DynamoError('not_implemented', `model '${card.display_name}' has no tokenizer.json, the only form that is read in this version`);
+    const key = `${file.checksum} ${card.prompt_formatter?.hf_tokenizer_config_json.checksum ?? ''}`;
+    const shared = tokenizers.get(key)?.deref();
+    if (shared !== undefined) return shared;
+    const tokenizer = loadTokenizer(parse(await read(file), file), config);
+    tokenizers.set(key, new WeakRef(tokenizer));
+    return tokenizer;
+  }
+
+  return {
+    async load(card) {
+      const configFile = card.prompt_formatter?.hf_tokenizer_config_json;
+      const config = configFile === undefined ? {} : parse(await read(configFile), configFile);
+      const templateFile = card.chat_template_file?.hf_chat_template.file;
+      const templateText = templateFile === undefined ? undefined : (await read(templateFile)).toString('utf8');
+      const chats = card.model_type.includes('Chat');
+      return {
+        tokenizer: await tokenizerOf(card, config),
+        template: chats ? chatTemplateFromFiles({ tokenizerConfig: config, chatTemplate: templateText }) : undefined,
+        eosTokenIds: await eosOf(card, read),
+      };
+    },
+  };
+}
+
+async function eosOf(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<readonly number[]> {
+  for (const file of [card.gen_config?.hf_generation_config_json, card.model_info?.hf_config_json]) {
+    if (file === undefined) continue;
+    const { eos_token_id: eos } = parse(await read(file), file) as { eos_token_id?: number | number[] | null };
+    if (typeof eos === 'number') return [eos];
+    if (Array.isArray(eos) && eos.length > 0) return eos;
+  }
+  return [];
+}
+
+/** Reads a card's file where it is, or its namesake in the model folder, or over HTTP from a worker that hosts it; checks its hash. */
+async function readVerified(file: CardFile, sources: FileSources): Promise<Buffer> {
+  const bytes = await locate(file, sources);
+  const expected = file.checksum.replace(/^blake3:/, '');
+  const actual = await hashBytes(bytes);
+  if (actual !== expected)
+    throw new DynamoError('invalid_argument', `${file.path} has changed since its card was published: expected blake3 ${expected}, found ${actual}`, {
+      data: { path: file.path, expected, actual },
+    });
+  return bytes;
+}
+
+async function locate(file: CardFile, { modelPath }: FileSources): Promise<Buffer> {
+  if (/^https?:\/\//.test(file.path)) return download(file);
+  const attempts = [file.path, ...(modelPath === undefined ? [] : [join(modelPath, baseName(file.path))])];
+  let cause: unknown;
+  for (const path of attempts) {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new DynamoError('not_found', `can't read ${attempts.join(' or ')}`, { cause, data: { path: file.path } });
+}
+
+async function download(file: CardFile): Promise<Buffer> {
+  const answer = await fetch(file.path, { signal: AbortSignal.timeout(30_000) });
+  if (!answer.ok) throw new DynamoError('not_found', `${file.path} answered ${answer.status}`, { data: { path: file.path, status: answer.status } });
+  return Buffer.from(await answer.arrayBuffer());
+}
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+function parse(bytes: Buffer, file: CardFile): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new DynamoError('invalid_argument', `${file.path} is not JSON`, { cause, data: { path: file.path } });
+  }
+}

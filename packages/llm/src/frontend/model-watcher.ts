@@ -1,0 +1,167 @@
+import type { EndpointPath, InstanceId } from '@dynamo/runtime';
+import { decodeModel, type DiscoveryRecord, type ModelRecord } from '@dynamo/runtime/internal';
+import { cardChecksum } from '../model/checksum.ts';
+import type { WireCard } from '../model/wire-card.ts';
+import { readCard } from '../model/read-card.ts';
+import type { ListedModel, ModelDirectory, ModelLookup, Readiness, Surface } from './serving-model.ts';
+import { WorkerSet, type WorkerSetParts } from './worker-set.ts';
+
+const flags: Readonly<Record<Surface, string>> = { chat: 'Chat', completions: 'Completions' };
+
+/** Which models a frontend looks at. */
+export interface WatchFilter {
+  /** Only this namespace; `dynamo`, empty or absent means all (spec llm 1.6). */
+  readonly namespace?: string;
+  /** Only namespaces that begin with this; wins over `namespace`. */
+  readonly namespacePrefix?: string;
+}
+
+/** Told what appears and goes. */
+export interface ModelEvents {
+  added?(card: WireCard): void;
+  removed?(name: string): void;
+}
+
+/** Follows the model cards in discovery and keeps the worker sets that the routes look up. */
+export class ModelWatcher implements ModelDirectory, AsyncDisposable {
+  readonly #parts: Omit<WorkerSetParts, 'onReady'>;
+  readonly #filter: WatchFilter;
+  readonly #events: ModelEvents;
+  readonly #stop = new AbortController();
+  readonly #sets = new Map<string, WorkerSet>();
+  /** Every card seen, by its key in discovery: where it went, or undefined where it was refused. */
+  readonly #cards = new Map<string, { record: ModelRecord; card: WireCard; set: WorkerSet | undefined }>();
+  readonly #loop: Promise<void>;
+  #byName: ReadonlyMap<string, readonly WorkerSet[]> = new Map();
+  #turn = 0;
+
+  constructor(parts: Omit<WorkerSetParts, 'onReady'>, options: { filter: WatchFilter; events: ModelEvents }) {
+    this.#parts = parts;
+    this.#filter = options.filter;
+    this.#events = options.events;
+    this.#loop = this.#follow().catch((error: unknown) => parts.runtime.log.error({ error: String(error) }, 'the watch of models has ended'));
+  }
+
+  find(name: string, surface: Surface): ModelLookup {
+    const sets = this.#byName.get(name)?.filter((set) => offers(set, surface));
+    if (sets === undefined || sets.length === 0) return { state: 'unknown' };
+    const ready = sets.flatMap((set) => (set.model === undefined ? [] : [set.model]));
+    // A model whose files are still being loaded is not there yet (spec llm 1.6).
+    if (ready.length === 0) return { state: 'unknown' };
+    const model = ready.length === 1 ? ready[0] : ready[this.#turn++ % ready.length];
+    return model === undefined ? { state: 'not-ready', name } : { state: 'ready', model };
+  }
+
+  has(surface: Surface): boolean {
+    for (const set of this.#sets.values()) if (set.model !== undefined && offers(set, surface)) return true;
+    return false;
+  }
+
+  list(): readonly ListedModel[] {
+    const listed = new Map<string, ListedModel>();
+    for (const set of this.#sets.values()) {
+      if (set.model === undefined) continue;
+      for (const id of set.names) if (!listed.has(id)) listed.set(id, { id, created: set.created, contextLength: set.card.context_length });
+    }
+    return [...listed.values()];
+  }
+
+  readiness(name: string): readonly Readiness[] | undefined {
+    const sets = this.#byName.get(name)?.filter((set) => set.model !== undefined);
+    if (sets === undefined || sets.length === 0) return undefined;
+    const namespaces = new Map<string, number>();
+    for (const set of sets) namespaces.set(set.namespace, (namespaces.get(set.namespace) ?? 0) + set.members.size);
+    return [...namespaces].map(([namespace, workers]) => ({ namespace, workers, ready: workers > 0 }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    await Promise.all([...this.#sets.values()].map((set) => set[Symbol.asyncDispose]()));
+    this.#sets.clear();
+    this.#index();
+  }
+
+  async #follow(): Promise<void> {
+    for await (const change of this.#parts.runtime.discovery.watch({ bucket: 'v1/mdc' }, { signal: this.#stop.signal })) {
+      if (change.type === 'snapshot') for (const record of change.records) await this.#put(record);
+      else if (change.type === 'put') await this.#put(change.record);
+      else await this.#remove(change.key);
+    }
+  }
+
+  async #put(record: DiscoveryRecord): Promise<void> {
+    const { log } = this.#parts.runtime;
+    const decoded = decodeModel(record);
+    if (decoded === undefined) return log.warn({ key: record.key }, 'a model card in discovery is unreadable: ignored');
+    if (!this.#watches(decoded.namespace)) return;
+    const read = readCard(decoded.card);
+    if ('problem' in read) return log.warn({ key: record.key, problem: read.problem }, 'a model card is not served by this frontend');
+    if (this.#cards.has(record.key)) await this.#remove(record.key);
+    this.#cards.set(record.key, { record: decoded, card: read.card, set: await this.#join(decoded, read.card) });
+  }
+
+  /** Puts an instance into the set of its card; a card that contradicts the set's first one is left out (spec llm 1.6). */
+  async #join(record: ModelRecord, card: WireCard): Promise<WorkerSet | undefined> {
+    const { log } = this.#parts.runtime;
+    const { namespace, component, endpoint, id } = record;
+    const key = JSON.stringify([namespace, component, endpoint, card.display_name, card.model_type, card.worker_type]);
+    const present = this.#sets.get(key);
+    if (present === undefined) {
+      const path = `${namespace}.${component}.${endpoint}` as EndpointPath;
+      const parts = { ...this.#parts, onReady: () => this.#events.added?.(card) };
+      const opened = await WorkerSet.open(parts, { path, namespace, card });
+      opened.members.add(id);
+      this.#sets.set(key, opened);
+      this.#index();
+      return opened;
+    }
+    if ((await cardChecksum(card)) !== present.checksum) {
+      log.warn({ model: card.display_name, instance: id }, 'rejected a worker whose model card differs from that of its worker set');
+      return undefined;
+    }
+    present.members.add(id);
+    return present;
+  }
+
+  async #remove(key: string): Promise<void> {
+    const gone = this.#cards.get(key);
+    if (gone === undefined) return;
+    this.#cards.delete(key);
+    const { set, record } = gone;
+    if (set === undefined) return;
+    if (!this.#servesStill(set, record.id)) set.members.delete(record.id);
+    if (set.members.size > 0) return;
+    for (const [name, candidate] of this.#sets) if (candidate === set) this.#sets.delete(name);
+    this.#index();
+    if (!this.#byName.has(set.card.display_name)) this.#events.removed?.(set.card.display_name);
+    await set[Symbol.asyncDispose]();
+    // Those that were refused while the set lived get their turn.
+    for (const waiting of this.#cards.values()) waiting.set ??= await this.#join(waiting.record, waiting.card);
+  }
+
+  #servesStill(set: WorkerSet, id: InstanceId): boolean {
+    for (const other of this.#cards.values()) if (other.set === set && other.record.id === id) return true;
+    return false;
+  }
+
+  #watches(namespace: string): boolean {
+    const { namespace: only, namespacePrefix: prefix } = this.#filter;
+    if (prefix !== undefined && prefix !== '') return namespace.startsWith(prefix);
+    return only === undefined || only === '' || only === 'dynamo' || only === namespace;
+  }
+
+  #index(): void {
+    const byName = new Map<string, WorkerSet[]>();
+    for (const set of this.#sets.values()) {
+      for (const name of set.names) {
+        const sets = byName.get(name);
+        if (sets === undefined) byName.set(name, [set]);
+        else sets.push(set);
+      }
+    }
+    this.#byName = byName;
+  }
+}
+
+const offers = (set: WorkerSet, surface: Surface): boolean => set.card.model_type.split(' | ').includes(flags[surface]);

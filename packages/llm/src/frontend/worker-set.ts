@@ -1,0 +1,116 @@
+import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
+import { policies } from '@dynamo/runtime/internal';
+import { cardChecksum } from '../model/checksum.ts';
+import type { WireCard } from '../model/wire-card.ts';
+import type { TokenRequest } from '../request.ts';
+import { encodeTokenRequest } from '../wire/preprocessed-request.ts';
+import { readTokenFrame } from '../wire/token-frame.ts';
+import type { Placed, ServingModel } from './serving-model.ts';
+import type { ModelFileStore } from './model-files.ts';
+
+/** Waits between attempts to load a model's files, in milliseconds; the last one repeats (spec llm 1.6). */
+const retryMs: readonly number[] = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
+
+/** What a worker set needs from its frontend. */
+export interface WorkerSetParts {
+  readonly runtime: DistributedRuntime;
+  readonly policy: PolicyName;
+  readonly files: ModelFileStore;
+  /** Told whenever the set has become ready. */
+  readonly onReady: (set: WorkerSet) => void;
+}
+
+/** The workers that serve one model on one endpoint with one and the same card (spec llm 1.6). */
+export class WorkerSet implements AsyncDisposable {
+  readonly path: EndpointPath;
+  readonly namespace: string;
+  readonly card: WireCard;
+  readonly checksum: string;
+  readonly created: number = Math.floor(Date.now() / 1000);
+  /** The instances that published this card. */
+  readonly members: Set<InstanceId> = new Set();
+  /** Set once the model's files are loaded. */
+  model: ServingModel | undefined;
+  readonly #client: Client<TokenRequest, unknown>;
+  readonly #parts: WorkerSetParts;
+  readonly #stop = new AbortController();
+  readonly #loading: Promise<void>;
+
+  private constructor(parts: WorkerSetParts, identity: { path: EndpointPath; namespace: string; card: WireCard; checksum: string }) {
+    this.#parts = parts;
+    this.path = identity.path;
+    this.namespace = identity.namespace;
+    this.card = identity.card;
+    this.checksum = identity.checksum;
+    this.#client = parts.runtime.openClient<TokenRequest, unknown>(identity.path, {
+      policy: this.#policy(policies[parts.policy]()),
+      encodeRequest: encodeTokenRequest,
+      readItem: readTokenFrame,
+    });
+    this.#loading = this.#load();
+  }
+
+  static async open(parts: WorkerSetParts, identity: { path: EndpointPath; namespace: string; card: WireCard }): Promise<WorkerSet> {
+    return new WorkerSet(parts, { ...identity, checksum: await cardChecksum(identity.card) });
+  }
+
+  /** The names that clients may ask for. */
+  get names(): readonly string[] {
+    return [this.card.display_name, ...(this.card.aliases ?? [])];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.model = undefined;
+    await this.#loading;
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Keeps to the members of this set, whoever else serves the endpoint, and notes where each call goes. */
+  #policy(inner: RoutePolicy): RoutePolicy {
+    return {
+      pick: async (request, candidates, call) => {
+        const ours = candidates.every((instance) => this.members.has(instance.id))
+          ? candidates
+          : candidates.filter((instance: Instance) => this.members.has(instance.id));
+        const route = await inner.pick(request, ours.length > 0 ? ours : candidates, call);
+        const { placed } = call as { placed?: Placed };
+        if (placed !== undefined) placed.instance = route.instance;
+        return route;
+      },
+    };
+  }
+
+  async #load(): Promise<void> {
+    const { signal } = this.#stop;
+    const { log } = this.#parts.runtime;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        const files = await this.#parts.files.load(this.card);
+        if (signal.aborted) return;
+        this.model = { ...files, name: this.card.display_name, card: this.card, cardChecksum: this.checksum, client: this.#client };
+        log.info({ model: this.card.display_name, endpoint: this.path }, 'a model is ready');
+        this.#parts.onReady(this);
+        return;
+      } catch (error) {
+        const waitMs = retryMs[Math.min(attempt, retryMs.length - 1)] ?? 0;
+        log.warn({ model: this.card.display_name, error: String(error), retryMs: waitMs }, "can't load a model's files");
+        await pause(waitMs, signal);
+      }
+    }
+  }
+}
+
+/** Waits, or less when the signal aborts; leaves neither timer nor listener. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+  });
+}

@@ -1,0 +1,117 @@
+import { DynamoError } from '@dynamo/runtime';
+import { errorTable } from '@dynamo/runtime/internal';
+import type { FastifyReply } from 'fastify';
+import type { RequestRecord } from '../frontend/frontend-metrics.ts';
+import type { TextChunk } from '../stages/to-text.ts';
+import type { EventWriter } from './chat-answer.ts';
+import { type Failure, failure, failureOf, fromWorker, streamFailure } from './errors.ts';
+import type { RouteParts } from './routes/parts.ts';
+import { named } from './request-facts.ts';
+import { send } from './send.ts';
+import { drained, leaveSignal, sseEnd, sseHeaders } from './sse.ts';
+
+/** One text answer under way: its stream, how it is written, and who counts it. */
+export interface Answering {
+  readonly model: string;
+  readonly record: RequestRecord;
+  /** Opens the stream of chunks; the signal aborts when the client leaves. */
+  readonly open: (signal: AbortSignal) => AsyncIterable<readonly TextChunk[]>;
+}
+
+/** Sends an answer whole. */
+export async function sendWhole(
+  reply: FastifyReply,
+  answering: Answering,
+  gather: { add(chunk: TextChunk): void; text(): string },
+): Promise<FastifyReply | undefined> {
+  using left = leaveSignal(reply.raw);
+  let first = true;
+  try {
+    for await (const batch of answering.open(left.signal)) {
+      first = false;
+      let tokens = 0;
+      for (const chunk of batch) {
+        tokens += chunk.tokenIds.length;
+        gather.add(chunk);
+      }
+      answering.record.output(tokens);
+    }
+  } catch (error) {
+    if (left.signal.aborted) return void reply.hijack();
+    throw new AnswerFailed(failureOf(named(error, answering.model), { first }), error);
+  }
+  return reply.type('application/json').send(gather.text());
+}
+
+/** Sends an answer as an event stream: per batch one string and one write, every chunk an event of its own. */
+export async function sendEvents(reply: FastifyReply, answering: Answering, options: { writer: EventWriter; opening: string }): Promise<void> {
+  const response = reply.raw;
+  using left = leaveSignal(response);
+  let begun = false;
+  const begin = (): void => {
+    if (begun) return;
+    begun = true;
+    reply.hijack();
+    response.writeHead(200, { ...sseHeaders, ...(reply.getHeaders() as Record<string, string>) });
+    if (options.opening !== '') response.write(options.opening);
+  };
+  const { writer } = options;
+  try {
+    for await (const batch of answering.open(left.signal)) {
+      begin();
+      let text = '';
+      let tokens = 0;
+      for (const chunk of batch) {
+        tokens += chunk.tokenIds.length;
+        text += writer.chunk(chunk);
+      }
+      answering.record.output(tokens);
+      if (text !== '' && !response.write(text)) await drained(response);
+    }
+    begin();
+    response.end(writer.end() + sseEnd);
+  } catch (error) {
+    if (left.signal.aborted) {
+      reply.hijack();
+      throw new AnswerFailed(failure(499, 'Request cancelled'), error);
+    }
+    if (!begun && !fromWorker(DynamoError.from(error))) throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
+    begin();
+    response.end(streamFailure(error) + sseEnd);
+    throw new AnswerFailed(failureOf(error, { first: false }), error);
+  }
+}
+
+/** An answer that ended in a failure: what the client was or is to be told, with what went wrong as its cause. */
+export class AnswerFailed extends Error {
+  readonly told: Failure;
+  constructor(told: Failure, cause: unknown) {
+    super(told.body.message, { cause });
+    this.told = told;
+  }
+}
+
+/** Ends a request that has failed: counts it, logs what the client is not told, and answers unless an answer has begun. */
+export function settleFailure(
+  thrown: unknown,
+  options: { reply: FastifyReply; record: RequestRecord | undefined; parts: RouteParts; id: string },
+): void {
+  const { reply, record, parts, id } = options;
+  const told = thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false });
+  const cause = DynamoError.from(thrown instanceof AnswerFailed ? thrown.cause : thrown);
+  record?.end({
+    errorType: errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal'),
+    class: errorTable[cause.code].class,
+    reason: errorTable[cause.code].reason,
+  });
+  if (told.status >= 500) parts.log.warn({ request: id, status: told.status, error: String(cause) }, 'a request failed');
+  if (!reply.sent) void send(reply, told);
+}
+
+const errorTypes: Readonly<Record<number, 'cancelled' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable'>> = {
+  404: 'not_found',
+  499: 'cancelled',
+  501: 'not_implemented',
+  503: 'unavailable',
+  529: 'overload',
+};

@@ -1,0 +1,89 @@
+import { DynamoError } from '@dynamo/runtime';
+import { batchesOf } from '@dynamo/runtime/internal';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { answer } from '../../frontend/answer.ts';
+import type { RequestRecord } from '../../frontend/frontend-metrics.ts';
+import { parseChatRequest } from '../../openai/chat.ts';
+import { engineRequest } from '../../openai/engine-request.ts';
+import { renderPrompt } from '../../template/render-prompt.ts';
+import { annotationEvents } from '../annotations.ts';
+import { AnswerFacts } from '../answer-facts.ts';
+import { type AnswerShape, ChatAnswer, chatEvents } from '../chat-answer.ts';
+import { sendEvents, sendWhole, settleFailure } from '../exchange.ts';
+import { echoRequestId, metadataOf, modelFor, pinnedInstance, requestId } from '../request-facts.ts';
+import { UsageCount } from '../usage.ts';
+import type { RouteParts } from './parts.ts';
+
+/** `POST /v1/chat/completions` (spec llm 3). */
+export function chatRoute(server: FastifyInstance, parts: RouteParts): void {
+  server.post(
+    '/v1/chat/completions',
+    // Before the body is read: without a live chat model the route is not there (spec llm 3.1).
+    { onRequest: (_request, reply, done) => (parts.models.has('chat') ? done() : void reply.code(404).send()) },
+    async (request, reply) => {
+      const id = requestId(request);
+      let record: RequestRecord | undefined;
+      try {
+        echoRequestId(request, reply);
+        await chat({ request, reply, parts, id, started: (begun) => (record = begun) });
+        record?.end({});
+      } catch (error) {
+        settleFailure(error, { reply, record, parts, id });
+      }
+      return reply;
+    },
+  );
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly parts: RouteParts;
+  readonly id: string;
+  readonly started: (record: RequestRecord) => RequestRecord;
+}
+
+async function chat({ request, reply, parts, id, started }: Exchange): Promise<void> {
+  const asked = parseChatRequest(String(request.body ?? ''));
+  const stream = asked.stream === true;
+  const record = started(parts.metrics.start({ model: asked.model, endpoint: 'chat_completions', stream }));
+  const model = modelFor(parts, asked.model, 'chat');
+  if (model.template === undefined) throw new DynamoError('not_found', 'Model not found');
+  const given = asked.nvext?.token_data ?? undefined;
+  const prompt = given === undefined ? renderPrompt(model.template, asked) : undefined;
+  const tokenIds = given ?? model.tokenizer.encode(prompt ?? '');
+  record.input(tokenIds.length);
+  const tokens = { ...engineRequest(asked, model), tokenIds };
+  const facts = new AnswerFacts(asked.nvext?.extra_fields ?? []);
+  const metadata = metadataOf(request);
+  const instance = pinnedInstance(tokens, model);
+  const shape: AnswerShape = {
+    id,
+    model,
+    facts,
+    usage: new UsageCount(tokenIds.length),
+    names: { tokenizer: model.tokenizer, asIds: tokens.output?.returnTokensAsTokenIds ?? false },
+    includeUsage: asked.stream_options?.include_usage ?? false,
+    continuousUsage: asked.stream_options?.continuous_usage_stats ?? false,
+  };
+  const answering = {
+    model: model.name,
+    record,
+    open: (signal: AbortSignal) =>
+      batchesOf(
+        answer(model, tokens, {
+          id,
+          signal,
+          placed: facts.placed,
+          ...(metadata === undefined ? {} : { metadata }),
+          ...(instance === undefined ? {} : { instance }),
+        }),
+      ),
+  };
+  if (!stream) {
+    await sendWhole(reply, answering, new ChatAnswer(shape));
+    return;
+  }
+  const opening = annotationEvents(tokens.annotations, { id, prompt, tokenIds });
+  await sendEvents(reply, answering, { writer: chatEvents(shape), opening });
+}

@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify';
+import type { ListedModel, Readiness } from '../../frontend/serving-model.ts';
+import { failure } from '../errors.ts';
+import { send } from '../send.ts';
+import type { RouteParts } from './parts.ts';
+
+/** `GET /v1/models`, `/v1/models/{id}` and `/v1/models/{id}/ready`; ids may hold slashes (spec llm 3.1). */
+export function modelsRoutes(server: FastifyInstance, parts: RouteParts): void {
+  server.get('/v1/models', (_request, reply) =>
+    reply.type('application/json').send(JSON.stringify({ object: 'list', data: parts.models.list().map(wireModel) })),
+  );
+  server.get<{ Params: { '*': string } }>('/v1/models/*', (request, reply) => {
+    const asked = request.params['*'];
+    const found = parts.models.list().find(({ id }) => id === asked);
+    if (found !== undefined) return reply.type('application/json').send(JSON.stringify(wireModel(found)));
+    const name = asked.endsWith('/ready') ? asked.slice(0, -'/ready'.length) : undefined;
+    const readiness = name === undefined ? undefined : parts.models.readiness(name);
+    if (name === undefined || readiness === undefined) return send(reply, failure(404, 'Model not found'));
+    return reply.type('application/json').send(JSON.stringify(wireReadiness(name, readiness)));
+  });
+}
+
+const wireModel = (model: ListedModel): unknown => ({
+  id: model.id,
+  object: 'model',
+  created: model.created,
+  owned_by: 'nvidia',
+  context_window: model.contextLength,
+});
+
+const wireReadiness = (model: string, namespaces: readonly Readiness[]): unknown => ({
+  model,
+  ready: namespaces.some(({ ready }) => ready),
+  namespaces: Object.fromEntries(
+    namespaces.map(({ namespace, workers, ready }) => [
+      namespace,
+      { ready, worker_types: { aggregated: { workers, needs: [] } }, present: ['aggregated'], missing_worker_types: [] },
+    ]),
+  ),
+});

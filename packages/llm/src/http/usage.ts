@@ -1,0 +1,60 @@
+import type { TextChunk } from '../stages/to-text.ts';
+
+/** Token counts as a client sees them. */
+export interface WireUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  prompt_tokens_details?: unknown;
+}
+
+/** Counts one engine request's tokens: the prompt as the engine says, else as it was tokenized; the output as it arrived (spec llm 2.2). */
+export class UsageCount {
+  #prompt: number;
+  #completion = 0;
+  #details: unknown;
+  /** True once a finish reason came: an answer without one has no usage. */
+  finished = false;
+
+  constructor(promptTokens: number) {
+    this.#prompt = promptTokens;
+  }
+
+  add(chunk: TextChunk): void {
+    this.#completion += chunk.tokenIds.length;
+    if (chunk.finishReason !== undefined) this.finished = true;
+    if (chunk.usage === undefined) return;
+    this.#prompt = chunk.usage.promptTokens;
+    this.#details = chunk.usage.promptTokensDetails ?? this.#details;
+  }
+
+  get completion(): number {
+    return this.#completion;
+  }
+
+  get wire(): WireUsage {
+    const details = this.#details;
+    return {
+      prompt_tokens: this.#prompt,
+      completion_tokens: this.#completion,
+      total_tokens: this.#prompt + this.#completion,
+      ...(details === undefined || details === null ? {} : { prompt_tokens_details: details }),
+    };
+  }
+}
+
+/** The usage of a request that was several engine requests. */
+export function sumUsage(counts: readonly UsageCount[]): WireUsage {
+  const [first, ...rest] = counts.map((count) => count.wire);
+  const total: WireUsage = { ...(first ?? { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }) };
+  for (const usage of rest) {
+    total.prompt_tokens += usage.prompt_tokens;
+    total.completion_tokens += usage.completion_tokens;
+    total.total_tokens += usage.total_tokens;
+  }
+  return total;
+}
+
+/** The finish reason as OpenAI names it (spec llm 2.2). */
+export const wireFinish = (reason: TextChunk['finishReason']): string | null =>
+  reason === undefined ? null : reason === 'length' || reason === 'content_filter' ? reason : 'stop';

@@ -1,0 +1,42 @@
+import type { WireCard } from './wire-card.ts';
+
+/** Reads a card from discovery with a tolerant eye, or tells why this frontend can't serve it. */
+export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCard } | { problem: string } {
+  const text = (name: string): string | undefined => (typeof raw[name] === 'string' ? raw[name] : undefined);
+  const number = (name: string, fallback: number): number => (typeof raw[name] === 'number' ? raw[name] : fallback);
+  const name = text('display_name');
+  const type = text('model_type');
+  if (name === undefined || name === '') return { problem: 'it has no display_name' };
+  if (type === undefined) return { problem: 'it has no model_type' };
+  if (text('model_input') !== 'Tokens') return { problem: `model_input '${String(raw['model_input'])}' comes with a later version` };
+  if (text('worker_type') === 'prefill' || type === 'Prefill') return { problem: 'prefill workers come with a later version' };
+  if (raw['lora'] !== undefined && raw['lora'] !== null) return { problem: 'LoRA adapters come with a later version' };
+  const surfaces = type.split(' | ');
+  if (!surfaces.includes('Chat') && !surfaces.includes('Completions')) return { problem: `model_type '${type}' comes with a later version` };
+  for (const member of ['tokenizer', 'prompt_formatter', 'chat_template_file', 'gen_config', 'model_info']) {
+    const reference = raw[member];
+    if (reference !== undefined && reference !== null && !hasFile(reference)) return { problem: `${member} is no file reference` };
+  }
+  const card = {
+    ...raw,
+    source_path: text('source_path') ?? null,
+    context_length: number('context_length', 0),
+    kv_cache_block_size: number('kv_cache_block_size', 0),
+    aliases: Array.isArray(raw['aliases']) ? raw['aliases'].filter((alias) => typeof alias === 'string') : [],
+    runtime_config: typeof raw['runtime_config'] === 'object' && raw['runtime_config'] !== null ? raw['runtime_config'] : {},
+  };
+  for (const optional of ['prompt_formatter', 'chat_template_file', 'gen_config'] as const) {
+    if ((raw[optional] ?? null) === null) delete (card as Record<string, unknown>)[optional];
+  }
+  return { card: card as unknown as WireCard };
+}
+
+/** A reference is `{kind: {path, checksum, size}}`; a template's has one more level. */
+function hasFile(reference: unknown): boolean {
+  const [inner] = Object.values(reference as Record<string, unknown>);
+  if (typeof inner !== 'object' || inner === null) return false;
+  const file = 'file' in inner ? inner.file : inner;
+  if (typeof file !== 'object' || file === null) return false;
+  const { path, checksum } = file as Record<string, unknown>;
+  return typeof path === 'string' && typeof checksum === 'string';
+}
