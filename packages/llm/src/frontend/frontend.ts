@@ -49,7 +49,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       {
         runtime,
         policy: options.router?.mode ?? 'round-robin',
-        files: modelFileStore(options.modelPath === undefined ? {} : { modelPath: options.modelPath }),
+        files: undo.use(modelFileStore(options.modelPath === undefined ? {} : { modelPath: options.modelPath })),
       },
       {
         filter: {

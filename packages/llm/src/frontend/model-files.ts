@@ -5,6 +5,7 @@ import { hashBytes } from '../model/checksum.ts';
 import type { CardFile, WireCard } from '../model/wire-card.ts';
 import { chatTemplateFromFiles } from '../template/chat-template.ts';
 import { loadTokenizer } from '../tokenizer/hf.ts';
+import { type LongTextEncoder, longTextEncoder, longTextLength } from '../tokenizer/long-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelFiles } from './serving-model.ts';
 
@@ -14,26 +15,34 @@ export interface FileSources {
   readonly modelPath?: string;
 }
 
-/** Loads what cards point to, and keeps what several models share. */
-export interface ModelFileStore {
+/** Loads what cards point to, and keeps what several models share. Disposing ends its threads. */
+export interface ModelFileStore extends AsyncDisposable {
   load(card: WireCard): Promise<ModelFiles>;
+}
+
+interface Encoders {
+  readonly tokenizer: Tokenizer;
+  readonly long: LongTextEncoder;
 }
 
 /** Tokenizers are large: models with the same tokenizer file share one. */
 export function modelFileStore(sources: FileSources = {}): ModelFileStore {
-  const tokenizers = new Map<string, WeakRef<Tokenizer>>();
+  const shared = new Map<string, WeakRef<Encoders>>();
+  const threads = new AsyncDisposableStack();
   const read = (file: CardFile): Promise<Buffer> => readVerified(file, sources);
 
-  async function tokenizerOf(card: WireCard, config: unknown): Promise<Tokenizer> {
-    const file = Object.values(card.tokenizer ?? {})[0] as CardFile | undefined;
-    if (file === undefined || card.tokenizer?.hf_tokenizer_json === undefined)
+  async function encodersOf(card: WireCard, config: unknown): Promise<Encoders> {
+    const file = card.tokenizer?.hf_tokenizer_json;
+    if (file === undefined)
       throw new DynamoError('not_implemented', `model '${card.display_name}' has no tokenizer.json, the only form that is read in this version`);
     const key = `${file.checksum} ${card.prompt_formatter?.hf_tokenizer_config_json.checksum ?? ''}`;
-    const shared = tokenizers.get(key)?.deref();
-    if (shared !== undefined) return shared;
+    const present = shared.get(key)?.deref();
+    if (present !== undefined) return present;
     const tokenizer = loadTokenizer(parse(await read(file), file), config);
-    tokenizers.set(key, new WeakRef(tokenizer));
-    return tokenizer;
+    const long = threads.use(longTextEncoder(async () => ({ tokenizer: (await read(file)).toString('utf8'), config: JSON.stringify(config) })));
+    const encoders = { tokenizer, long };
+    shared.set(key, new WeakRef(encoders));
+    return encoders;
   }
 
   return {
@@ -43,12 +52,15 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
       const templateFile = card.chat_template_file?.hf_chat_template.file;
       const templateText = templateFile === undefined ? undefined : (await read(templateFile)).toString('utf8');
       const chats = card.model_type.includes('Chat');
+      const encoders = await encodersOf(card, config);
       return {
-        tokenizer: await tokenizerOf(card, config),
+        tokenizer: encoders.tokenizer,
+        encode: (text) => (text.length < longTextLength ? encoders.tokenizer.encode(text) : encoders.long.encode(text)),
         template: chats ? chatTemplateFromFiles({ tokenizerConfig: config, chatTemplate: templateText }) : undefined,
         eosTokenIds: await eosOf(card, read),
       };
     },
+    [Symbol.asyncDispose]: () => threads.disposeAsync(),
   };
 }
 

@@ -14,6 +14,8 @@ export interface ModelFiles {
   readonly template: ChatTemplate | undefined;
   /** End-of-sequence ids in the order of generation_config.json, or of config.json where that has none (spec llm 2.1). */
   readonly eosTokenIds: readonly number[];
+  /** Ids of a text: at once for a short one, beside the event loop for a long one. */
+  encode(text: string): readonly number[] | Promise<readonly number[]>;
 }
 
 /** A model that is ready to answer: everything that is made once a model and not once a request. */

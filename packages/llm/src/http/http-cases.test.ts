@@ -22,13 +22,22 @@ const cases = JSON.parse(readFileSync(new URL('../../../../vectors/llm/http/http
 
 /** Cases of routes, model kinds and features that later capabilities bring, by what brings them. */
 const later: readonly { reason: string; matches: (row: Case) => boolean }[] = [
-  { reason: 'embeddings, rerank, classify, pooling', matches: ({ request: { path } }) => /^\/v1\/(embeddings|rerank|classify|pooling)|^\/rerank/.test(path) },
-  { reason: 'Responses and Anthropic messages', matches: ({ name, request: { path } }) => /^\/v1\/(responses|messages)/.test(path) || name === 'anth_models' },
+  {
+    reason: 'embeddings, rerank, classify, pooling',
+    matches: ({ request: { path } }) => /^\/v1\/(embeddings|rerank|classify|pooling)|^\/rerank/.test(path),
+  },
+  {
+    reason: 'Responses and Anthropic messages',
+    matches: ({ name, request: { path } }) => /^\/v1\/(responses|messages)/.test(path) || name === 'anth_models',
+  },
   { reason: 'images, video, audio', matches: ({ request: { path } }) => /^\/v1\/(images|videos|audio)/.test(path) },
   { reason: 'realtime', matches: ({ request: { path } }) => path.startsWith('/v1/realtime') },
   { reason: 'busy threshold', matches: ({ request: { path } }) => path === '/busy_threshold' },
   { reason: 'openapi and docs', matches: ({ request: { path } }) => path.startsWith('/openapi') || path.startsWith('/docs') },
-  { reason: 'the list of the fleet of the captures: tested on an own fleet below', matches: ({ request: { path } }) => path === '/health' || path === '/v1/models' },
+  {
+    reason: 'the list of the fleet of the captures: tested on an own fleet below',
+    matches: ({ request: { path } }) => path === '/health' || path === '/v1/models',
+  },
   { reason: 'text-input models', matches: ({ model }) => model === 'text' },
   { reason: 'tool and reasoning parsers', matches: ({ model }) => model === 'both' },
   {
@@ -118,7 +127,8 @@ function sorted(body: any): any {
   return list === null ? body : { ...body, message: `${list[1]}${(list[2] ?? '').split(', ').toSorted().join(', ')}` };
 }
 
-const wire = (request: unknown): unknown => JSON.parse(normal(JSON.stringify(request, (_key, value) => (typeof value === 'bigint' ? Number(value) : value))));
+const wire = (request: unknown): unknown =>
+  JSON.parse(normal(JSON.stringify(request, (_key, value) => (typeof value === 'bigint' ? Number(value) : value))));
 
 test('later capabilities account for the rest of the captures', () => {
   const counts = new Map<string, number>();

@@ -51,7 +51,7 @@ async function chat({ request, reply, parts, id, started }: Exchange): Promise<v
   if (model.template === undefined) throw new DynamoError('not_found', 'Model not found');
   const given = asked.nvext?.token_data ?? undefined;
   const prompt = given === undefined ? renderPrompt(model.template, asked) : undefined;
-  const tokenIds = given ?? model.tokenizer.encode(prompt ?? '');
+  const tokenIds = given ?? (await model.encode(prompt ?? ''));
   record.input(tokenIds.length);
   const tokens = { ...engineRequest(asked, model), tokenIds };
   const facts = new AnswerFacts(asked.nvext?.extra_fields ?? []);

@@ -50,7 +50,7 @@ async function complete({ request, reply, parts, id, started }: Exchange): Promi
   const stream = asked.stream === true;
   const record = started(parts.metrics.start({ model: asked.model, endpoint: 'completions', stream }));
   const model = modelFor(parts, asked.model, 'completions');
-  const prompts = promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.tokenizer.encode(prompt) : prompt));
+  const prompts = await Promise.all(promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.encode(prompt) : prompt)));
   if (prompts.length === 0) throw new DynamoError('invalid_argument', 'Invalid request');
   for (const prompt of prompts) record.input(prompt.length);
   const common = engineRequest(asked, model);
