@@ -1,0 +1,95 @@
+import { maxDepth } from './json-reader.ts';
+
+/** What `JSON.parse` does not tell of a text that it accepts. */
+export interface JsonFacts {
+  /** Names in all objects of the text, repeated ones included. */
+  readonly members: number;
+  /** Whether a number is there whose kind or digits `JSON.parse` loses: `1.0`, `1e40`, or 16 digits and more. */
+  readonly inexact: boolean;
+  /** Whether 1.6.1 refuses the text all the same: too deep, a number beyond a double, an unpaired surrogate. */
+  readonly suspect: boolean;
+}
+
+const [quote, backslash, colon, minus, zero, nine] = [0x22, 0x5c, 0x3a, 0x2d, 0x30, 0x39];
+const [bracket, endBracket, brace, endBrace] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+/** An escaped half of a surrogate pair without its other half, or what looks like one: the strict reader decides. */
+const unpaired = /\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]/;
+
+/** Digits of an integer that a double still holds, whatever they are. */
+const exactDigits = 15;
+
+/**
+ * Looks through a text that `JSON.parse` accepted, in one pass that jumps over strings.
+ *
+ * Numbers that are members of the outermost object under a name in `floats` are never inexact: whoever reads those reads
+ * floats anyway.
+ */
+export function factsOf(text: string, floats: ReadonlySet<string>): JsonFacts {
+  let members = 0;
+  let depth = 0;
+  let inexact = false;
+  let suspect = text.includes('\\u') && unpaired.test(text);
+  let nameStart = 0;
+  let nameEnd = 0;
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i);
+    if (char === quote) {
+      const end = endOfString(text, i);
+      if (depth === 1) {
+        nameStart = i + 1;
+        nameEnd = end;
+      }
+      i = end;
+    } else if (char === colon) members++;
+    else if (char === brace || char === bracket) {
+      if (++depth > maxDepth) suspect = true;
+    } else if (char === endBrace || char === endBracket) depth--;
+    else if (char === minus || (char >= zero && char <= nine)) {
+      const end = endOfNumber(text, i + 1);
+      const kind = kindOfNumber(text, i, end);
+      if (kind === 'infinite') suspect = true;
+      else if (kind === 'inexact' && !(depth === 1 && floats.has(text.slice(nameStart, nameEnd)))) inexact = true;
+      i = end - 1;
+    }
+  }
+  return { members, inexact, suspect };
+}
+
+/** The index of the quote that ends the string which begins at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++;
+    if (slashes % 2 === 0) return end;
+  }
+}
+
+function endOfNumber(text: string, start: number): number {
+  let end = start;
+  // Digits, dot, exponent and signs; the text is known to be JSON.
+  for (let char = text.charCodeAt(end); (char >= zero && char <= nine) || char === 0x2e || char === 0x2b || char === minus || (char | 0x20) === 0x65;)
+    char = text.charCodeAt(++end);
+  return end;
+}
+
+function kindOfNumber(text: string, start: number, end: number): 'plain' | 'inexact' | 'infinite' {
+  const written = end - start > 1 ? text.slice(start, end) : '0';
+  if (!/[.eE]/.test(written)) return written.length <= exactDigits ? 'plain' : Number.isFinite(Number(written)) ? 'inexact' : 'infinite';
+  const value = Number(written);
+  if (!Number.isFinite(value)) return 'infinite';
+  return Number.isInteger(value) ? 'inexact' : 'plain';
+}
+
+/** How many members the objects of a parsed value have in all. */
+export function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) count += countMembers(item);
+    return count;
+  }
+  const map = value as Readonly<Record<string, unknown>>;
+  for (const name in map) count += 1 + countMembers(map[name]);
+  return count;
+}

@@ -1,0 +1,303 @@
+import { Float } from '@dynamo/runtime/internal';
+import { Members } from './members.ts';
+import { positionText } from './json-position.ts';
+
+/** Deepest nesting of a request body (observed in 1.6.1: the 128th opening bracket is refused). */
+export const maxDepth = 127;
+
+/** A syntax or typing error in a JSON text; `index` is where 1.6.1 reports it, half an index further for a byte within a character. */
+export class JsonFault extends Error {
+  override readonly name = 'JsonFault';
+  readonly index: number;
+  constructor(message: string, index: number) {
+    super(message);
+    this.index = index;
+  }
+  /** The message with line and column. */
+  describe(text: string): string {
+    return `${this.message} at ${positionText(text, this.index)}`;
+  }
+}
+
+const code = (char: string): number => char.charCodeAt(0);
+const [quote, backslash, brace, bracket, endBrace, endBracket, comma, colon] = [...'"\\{[}],:'].map(code) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+const [minus, zero, nine, dot] = [...'-09.'].map(code) as [number, number, number, number];
+const [letterT, letterF, letterN, letterU] = [...'tfnu'].map(code) as [number, number, number, number];
+const isDigit = (char: number): boolean => char >= zero && char <= nine;
+const isExponent = (char: number): boolean => (char | 0x20) === 0x65;
+const hex = /^[0-9a-fA-F]{4}$/;
+const simpleEscapes: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
+
+/**
+ * Reads JSON strictly and says where and why it fails in the words of 1.6.1.
+ *
+ * It is slow beside `JSON.parse` and only used to explain a refusal, or where an object has one name twice. Floats come
+ * back as `Float`, integers beyond 2^53 as bigint, objects with a repeated name as `Members`.
+ */
+export class JsonReader {
+  readonly text: string;
+  index = 0;
+  #depth = 0;
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** The next character that is no white space, or NaN at the end; it is not consumed. */
+  peek(): number {
+    for (;;) {
+      const char = this.text.charCodeAt(this.index);
+      if (char !== 0x20 && char !== 0x0a && char !== 0x0d && char !== 0x09) return char;
+      this.index++;
+    }
+  }
+
+  /** A fault at the last character read. */
+  fault(message: string): JsonFault {
+    return new JsonFault(message, Math.min(this.index, this.text.length));
+  }
+
+  /** A fault at the character that comes next. */
+  peekFault(message: string): JsonFault {
+    const inside = this.#at() > 0x7f;
+    return new JsonFault(message, Math.min(this.index + (inside ? 0.5 : 1), this.text.length));
+  }
+
+  /** Any value, whole. */
+  value(): unknown {
+    const char = this.peek();
+    if (char === brace) return this.#map();
+    if (char === bracket) return this.#list();
+    return this.scalar();
+  }
+
+  /** Text, number, boolean or null. */
+  scalar(): unknown {
+    const char = this.peek();
+    if (char === quote) return this.string();
+    if (char === minus || isDigit(char)) return this.#number();
+    if (char === letterT) return this.#word('true', true);
+    if (char === letterF) return this.#word('false', false);
+    if (char === letterN) return this.#word('null', null);
+    throw Number.isNaN(char) ? this.peekFault('EOF while parsing a value') : this.peekFault('expected value');
+  }
+
+  /** Enters an object or a list at its opening bracket. */
+  enter(): void {
+    if (++this.#depth > maxDepth) throw this.peekFault('recursion limit exceeded');
+    this.index++;
+  }
+
+  /** Moves to the next name of an object and reads it; undefined at the closing brace, which stays. */
+  nextName(first: boolean): string | undefined {
+    let char = this.peek();
+    if (char === endBrace) return undefined;
+    if (Number.isNaN(char)) throw this.peekFault('EOF while parsing an object');
+    if (!first) {
+      if (char !== comma) throw this.peekFault('expected `,` or `}`');
+      this.index++;
+      char = this.peek();
+      if (char === endBrace) throw this.peekFault('trailing comma');
+      if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a value');
+    }
+    if (char !== quote) throw this.peekFault('key must be a string');
+    return this.string();
+  }
+
+  /** Consumes the colon between name and value. */
+  afterName(): void {
+    const char = this.peek();
+    if (Number.isNaN(char)) throw this.peekFault('EOF while parsing an object');
+    if (char !== colon) throw this.peekFault('expected `:`');
+    this.index++;
+  }
+
+  /** Moves to the next item of a list; false at the closing bracket, which stays. */
+  nextItem(first: boolean): boolean {
+    let char = this.peek();
+    if (char === endBracket) return false;
+    if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a list');
+    if (first) return true;
+    if (char !== comma) throw this.peekFault('expected `,` or `]`');
+    this.index++;
+    char = this.peek();
+    if (char === endBracket) throw this.peekFault('trailing comma');
+    if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a value');
+    return true;
+  }
+
+  /** Leaves an object or list whose end comes next; anything else there is a fault. */
+  leave(): void {
+    const char = this.peek();
+    this.#depth--;
+    if (char === endBrace || char === endBracket) {
+      this.index++;
+      return;
+    }
+    if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a list');
+    this.index++;
+    throw this.peek() === endBracket ? this.peekFault('trailing comma') : this.peekFault('trailing characters');
+  }
+
+  /** Where a fault found inside an object is reported: behind its end if that comes next, else at what comes next. */
+  faultIndex(): number {
+    const char = this.peek();
+    return char === endBrace || char === endBracket ? this.index + 1 : this.index;
+  }
+
+  /** Makes sure that nothing but white space is left. */
+  end(): void {
+    if (!Number.isNaN(this.peek())) throw this.peekFault('trailing characters');
+  }
+
+  #map(): unknown {
+    this.enter();
+    const entries: [string, unknown][] = [];
+    const map: Record<string, unknown> = {};
+    let repeated = false;
+    for (let name = this.nextName(true); name !== undefined; name = this.nextName(false)) {
+      this.afterName();
+      const value = this.value();
+      repeated ||= Object.hasOwn(map, name);
+      entries.push([name, value]);
+      if (name === '__proto__') Object.defineProperty(map, name, { value, enumerable: true, configurable: true, writable: true });
+      else map[name] = value;
+    }
+    this.leave();
+    return repeated ? new Members(entries) : map;
+  }
+
+  #list(): unknown[] {
+    this.enter();
+    const list: unknown[] = [];
+    for (let more = this.nextItem(true); more; more = this.nextItem(false)) list.push(this.value());
+    this.leave();
+    return list;
+  }
+
+  #word(word: string, value: unknown): unknown {
+    this.index++;
+    for (let i = 1; i < word.length; i++) {
+      if (this.index >= this.text.length) throw this.fault('EOF while parsing a value');
+      if (this.text.charCodeAt(this.index++) !== word.charCodeAt(i)) throw this.fault('expected ident');
+    }
+    return value;
+  }
+
+  #number(): unknown {
+    const start = this.index;
+    if (this.#at() === minus) this.index++;
+    this.#whole();
+    let integer = true;
+    if (this.#at() === dot) {
+      integer = false;
+      this.index++;
+      if (!isDigit(this.#at())) throw this.peekFault(Number.isNaN(this.#at()) ? 'EOF while parsing a value' : 'invalid number');
+      this.#digits();
+    }
+    if (isExponent(this.#at())) {
+      integer = false;
+      this.#exponent();
+    }
+    return this.#numeric(this.text.slice(start, this.index), integer);
+  }
+
+  #whole(): void {
+    const first = this.#at();
+    this.index++;
+    if (Number.isNaN(first)) throw this.fault('EOF while parsing a value');
+    if (!isDigit(first)) throw this.fault('invalid number');
+    if (first !== zero) this.#digits();
+    else if (isDigit(this.#at())) throw this.peekFault('invalid number');
+  }
+
+  #exponent(): void {
+    this.index++;
+    if (this.#at() === minus || this.#at() === 0x2b) this.index++;
+    const first = this.#at();
+    this.index++;
+    if (Number.isNaN(first)) throw this.fault('EOF while parsing a value');
+    if (!isDigit(first)) throw this.fault('invalid number');
+    this.#digits();
+  }
+
+  #numeric(source: string, integer: boolean): unknown {
+    const value = Number(source);
+    if (!Number.isFinite(value)) throw this.fault('number out of range');
+    if (!integer || Object.is(value, -0)) return new Float(value);
+    if (Number.isSafeInteger(value)) return value;
+    const exact = source.length <= 20 ? BigInt(source) : undefined;
+    return exact !== undefined && exact < 1n << 64n && exact >= -(1n << 63n) ? exact : new Float(value);
+  }
+
+  #digits(): void {
+    while (isDigit(this.#at())) this.index++;
+  }
+
+  /** Text, from its opening quote on. */
+  string(): string {
+    this.index++;
+    let read = '';
+    let start = this.index;
+    for (;;) {
+      const char = this.#at();
+      if (char === quote) {
+        read += this.text.slice(start, this.index++);
+        return read;
+      }
+      if (char === backslash) {
+        read += this.text.slice(start, this.index++);
+        read += this.#escape();
+        start = this.index;
+      } else if (char < 0x20) {
+        this.index++;
+        throw this.fault('control character (\\u0000-\\u001F) found while parsing a string');
+      } else if (Number.isNaN(char)) throw this.fault('EOF while parsing a string');
+      else this.index++;
+    }
+  }
+
+  #escape(): string {
+    if (this.index >= this.text.length) throw this.fault('EOF while parsing a string');
+    const char = this.text.charAt(this.index++);
+    if (char === 'u') return this.#codeUnits();
+    const meaning = simpleEscapes[char];
+    if (meaning === undefined) throw this.fault('invalid escape');
+    return meaning;
+  }
+
+  #codeUnits(): string {
+    const first = this.#hex();
+    if (first >= 0xdc00 && first <= 0xdfff) throw this.fault('lone leading surrogate in hex escape');
+    if (first < 0xd800 || first > 0xdfff) return String.fromCharCode(first);
+    for (const expected of [backslash, letterU]) {
+      if (this.index >= this.text.length) throw this.fault('EOF while parsing a string');
+      if (this.text.charCodeAt(this.index++) !== expected) throw this.fault('unexpected end of hex escape');
+    }
+    const second = this.#hex();
+    if (second < 0xdc00 || second > 0xdfff) throw this.fault('lone leading surrogate in hex escape');
+    return String.fromCharCode(first, second);
+  }
+
+  #hex(): number {
+    if (this.index + 4 > this.text.length) {
+      this.index = this.text.length;
+      throw this.fault('EOF while parsing a string');
+    }
+    const digits = this.text.slice(this.index, (this.index += 4));
+    if (!hex.test(digits)) throw this.fault('invalid escape');
+    return Number.parseInt(digits, 16);
+  }
+
+  #at(): number {
+    return this.text.charCodeAt(this.index);
+  }
+}
