@@ -1,6 +1,6 @@
 import { DynamoError, type DynamoErrorCode, errorTable } from '../error.ts';
 
-/** Text or numbers about an error that an end user may see (spec runtime-wire 9.1). */
+/** Text or numbers about an error that an end user may see; real peers can't read an item with any other (spec runtime-wire 9.1). */
 export type PublicError =
   | { readonly type: 'message'; readonly message: string }
   | { readonly type: 'size_limit'; readonly limit: number; readonly actual: number }
@@ -40,11 +40,20 @@ const otherReasons: Readonly<Record<string, { code: DynamoErrorCode; class: stri
 
 const codes = Object.keys(errorTable) as DynamoErrorCode[];
 
-/** Writes an error for the wire; anything that is no `DynamoError` becomes a backend's `unknown`, as in the real system. */
-export function encodeError(error: unknown): WireError {
+/** Longest chain of causes that is written or read; chains can be endless. */
+const maxCauses = 8;
+
+/**
+ * Writes an error for the wire.
+ *
+ * Anything that is no `DynamoError` becomes a backend's `unknown` with the text `Name: message`. That holds for
+ * `TypeError` and `RangeError` too: in Python they blame the caller's argument, here they are nearly always a bug of the
+ * handler, and the caller must not be told that its request was wrong.
+ */
+export function encodeError(error: unknown, depth = 0): WireError {
   if (!DynamoError.is(error)) {
     const name = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return encodeError(new DynamoError('unknown', name, { origin: 'backend' }));
+    return encodeError(new DynamoError('unknown', name, { origin: 'backend' }), depth);
   }
   const row = errorTable[error.code];
   const backend = error.origin === 'backend' && row.backendReason !== undefined;
@@ -58,7 +67,7 @@ export function encodeError(error: unknown): WireError {
     message: error.message,
     diagnostic: error.message,
     ...(isPublic(shown) ? { public: shown } : {}),
-    ...(DynamoError.is(error.cause) ? { caused_by: encodeError(error.cause) } : {}),
+    ...(DynamoError.is(error.cause) && depth < maxCauses ? { caused_by: encodeError(error.cause, depth + 1) } : {}),
   };
 }
 
@@ -74,7 +83,8 @@ export function decodeError(wire: unknown, depth = 0): DynamoError {
   const message = String(raw['diagnostic'] ?? raw['message'] ?? 'error without a message');
   const { code, origin, reason } = byReason(raw) ?? byType(raw['error_type']);
   const data = { ...(reason === undefined ? {} : { reason }), ...(isPublic(raw['public']) ? { public: raw['public'] } : {}) };
-  const cause = raw['caused_by'] !== undefined && raw['caused_by'] !== null && depth < 8 ? decodeError(raw['caused_by'], depth + 1) : undefined;
+  const cause =
+    raw['caused_by'] !== undefined && raw['caused_by'] !== null && depth < maxCauses ? decodeError(raw['caused_by'], depth + 1) : undefined;
   return new DynamoError(code, message, { origin, data, ...(cause === undefined ? {} : { cause }) });
 }
 
@@ -103,11 +113,25 @@ function byType(type: unknown): Decoded {
   const backend = typeof type === 'object' && type !== null;
   const name = backend ? (type as Record<string, unknown>)['Backend'] : type;
   if (typeof name !== 'string' || (backend && !backendTypes.has(name))) return { code: 'unknown', origin: 'local' };
-  const code = codes.find((candidate) => errorTable[candidate].type === name && name !== 'Unknown') ?? 'unknown';
+  if (!backend && onlyBackend(name)) return { code: 'unknown', origin: 'local' };
+  const code = sharedTypes.get(name) ?? codes.find((candidate) => errorTable[candidate].type === name) ?? 'unknown';
   return { code, origin: backend ? 'backend' : 'local' };
 }
 
+/** What a type that several codes share means when it stands alone: the class that the table of spec 9.1 gives it. */
+const sharedTypes: ReadonlyMap<string, DynamoErrorCode> = new Map([
+  ['Unknown', 'unknown'],
+  ['InvalidArgument', 'invalid_argument'],
+  ['ResponseTimeout', 'response_timeout'],
+  ['ResourceExhausted', 'resource_exhausted'],
+]);
+
 function isPublic(value: unknown): value is PublicError {
   if (typeof value !== 'object' || value === null) return false;
-  return ['message', 'size_limit', 'context_length', 'rate_limit'].includes(String((value as { type?: unknown }).type));
+  const { type, message, limit, actual, remaining } = value as Record<string, unknown>;
+  if (type === 'message') return typeof message === 'string';
+  if (type === 'size_limit' || type === 'context_length') return isCount(limit) && isCount(actual);
+  return type === 'rate_limit' && isCount(limit) && isCount(remaining);
 }
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -8,7 +8,8 @@ export class Float {
     this.value = value;
   }
   toJSON(): unknown {
-    return Number.isInteger(this.value) ? rawJson(`${this.value}.0`) : this.value;
+    const text = String(this.value);
+    return /^-?\d+$/.test(text) ? rawJson(`${text}.0`) : this.value;
   }
 }
 
@@ -21,7 +22,10 @@ const maxDepth = 256;
 /**
  * Writes a value in MessagePack, each integer in its smallest form, from number or bigint.
  *
- * Maps are written from plain objects; members that are `undefined` are left out.
+ * Maps are written from plain objects; members that are `undefined` are left out. An object with `toJSON` is written as
+ * what that returns, so that both codecs say the same.
+ *
+ * @throws DynamoError `invalid_argument` on integers beyond 64 bits, too deep nesting, functions and symbols.
  */
 export function encodeMsgpack(value: unknown): Uint8Array {
   const writer = new Writer();
@@ -62,13 +66,19 @@ class Writer {
     if (value instanceof Float) return this.#float(value.value);
     if (Array.isArray(value)) return this.#array(value, depth);
     if (value instanceof Uint8Array) return this.#binary(value);
-    if (ArrayBuffer.isView(value)) return this.#array(Array.from(value as unknown as ArrayLike<unknown>), depth);
+    if (ArrayBuffer.isView(value)) return this.#view(value, depth);
+    if ('toJSON' in value && typeof value.toJSON === 'function') return this.value(value.toJSON(), depth + 1);
     const entries = Object.entries(value).filter(([, member]) => member !== undefined);
     this.#head(entries.length, { fix: 0x80, fixLimit: 16, wide: 0xde });
     for (const [key, member] of entries) {
       this.#text(key);
       this.value(member, depth + 1);
     }
+  }
+
+  #view(value: ArrayBufferView, depth: number): void {
+    if (value instanceof DataView) throw new DynamoError('invalid_argument', "a DataView can't be sent: send a Uint8Array");
+    this.#array(Array.from(value as unknown as ArrayLike<unknown>), depth);
   }
 
   #array(value: readonly unknown[], depth: number): void {
@@ -106,7 +116,8 @@ class Writer {
   }
 
   #integer(value: number): void {
-    if (!Number.isSafeInteger(value)) return this.#float(value);
+    // Typed peers refuse a float where they expect an integer, so whole numbers stay integers as long as 64 bits hold them.
+    if (!Number.isSafeInteger(value)) return value < 2 ** 64 && value >= -(2 ** 63) ? this.#bigint(BigInt(value)) : this.#float(value);
     if (value >= 0) {
       if (value < 0x80) this.#byte(value);
       else if (value < 0x100) {
