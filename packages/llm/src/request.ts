@@ -41,6 +41,8 @@ export interface OutputOptions {
   skipSpecialTokens?: boolean;
   formattedPrompt?: boolean;
   returnTokensAsTokenIds?: boolean;
+  /** Leaves matched stop strings and end tokens in the text of a completion. */
+  noStopTrim?: boolean;
 }
 
 /** A tokenized request: what every engine answers (spec llm 2.1). */

@@ -1,5 +1,6 @@
 import { DynamoError } from '@dynamo/runtime';
-import type { TokenRequest } from '../request.ts';
+import { type Float, float } from '@dynamo/runtime/internal';
+import type { OutputOptions, SamplingOptions, StopConditions, TokenRequest } from '../request.ts';
 
 type Wire = Record<string, unknown>;
 
@@ -37,6 +38,7 @@ const names = {
     skipSpecialTokens: 'skip_special_tokens',
     formattedPrompt: 'formatted_prompt',
     returnTokensAsTokenIds: 'return_tokens_as_token_ids',
+    noStopTrim: 'no_stop_trim',
   },
 } as const;
 
@@ -92,3 +94,76 @@ const object = (value: unknown): Wire | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Wire) : undefined;
 
 const describe = (value: unknown): string => (value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value).slice(0, 80));
+
+/**
+ * Writes a tokenized request with the members that are always there, absent ones as null, in the order in which 1.6.1
+ * writes them (spec llm 2.1). Floats stay floats on the wire even when they are whole.
+ */
+export function encodeTokenRequest(request: TokenRequest): unknown {
+  return {
+    model: request.model,
+    token_ids: request.tokenIds,
+    stop_conditions: stopConditions(request.stop ?? nothing),
+    sampling_options: samplingOptions(request.sampling ?? nothing),
+    output_options: outputOptions(request.output ?? nothing),
+    eos_token_ids: request.eosTokenIds ?? none,
+    mdc_sum: request.cardChecksum ?? null,
+    annotations: request.annotations ?? none,
+    routing: request.routing ?? nothing,
+    router_config_override: null,
+    ...request.extra,
+  };
+}
+
+const nothing: Readonly<Record<string, never>> = {};
+const none: readonly never[] = [];
+
+/** No stop conditions but the model's end: what most requests have. Made once per list of end ids. */
+const plainStops = new WeakMap<readonly number[], Wire>();
+
+function stopConditions(stop: StopConditions): Wire {
+  const { hiddenStopTokenIds: ends } = stop;
+  if (ends === undefined || Object.keys(stop).length > 1) return writeStop(stop);
+  let plain = plainStops.get(ends);
+  if (plain === undefined) plainStops.set(ends, (plain = writeStop(stop)));
+  return plain;
+}
+
+const writeStop = (stop: StopConditions): Wire => ({
+  max_tokens: stop.maxTokens ?? null,
+  stop: stop.stop ?? null,
+  stop_token_ids: stop.stopTokenIds ?? null,
+  stop_token_ids_visible: stop.visibleStopTokenIds ?? null,
+  stop_token_ids_hidden: stop.hiddenStopTokenIds ?? null,
+  min_tokens: stop.minTokens ?? null,
+  ignore_eos: stop.ignoreEos ?? null,
+  max_thinking_tokens: stop.maxThinkingTokens ?? null,
+});
+
+const single = (value: number | undefined): Float | null => (value === undefined ? null : float(value));
+
+const samplingOptions = (sampling: SamplingOptions): Wire => ({
+  n: sampling.n ?? null,
+  best_of: sampling.bestOf ?? null,
+  presence_penalty: single(sampling.presencePenalty),
+  frequency_penalty: single(sampling.frequencyPenalty),
+  repetition_penalty: single(sampling.repetitionPenalty),
+  temperature: single(sampling.temperature),
+  top_p: single(sampling.topP),
+  top_k: sampling.topK ?? null,
+  min_p: single(sampling.minP),
+  use_beam_search: sampling.useBeamSearch ?? null,
+  length_penalty: single(sampling.lengthPenalty),
+  seed: sampling.seed ?? null,
+  include_stop_str_in_output: sampling.includeStopStrInOutput ?? null,
+  guided_decoding: sampling.guidedDecoding ?? null,
+});
+
+const outputOptions = (output: OutputOptions): Wire => ({
+  ...(output.noStopTrim === undefined ? {} : { no_stop_trim: output.noStopTrim }),
+  logprobs: output.logprobs ?? null,
+  prompt_logprobs: output.promptLogprobs ?? null,
+  skip_special_tokens: output.skipSpecialTokens ?? null,
+  formatted_prompt: output.formattedPrompt ?? null,
+  return_tokens_as_token_ids: output.returnTokensAsTokenIds ?? null,
+});

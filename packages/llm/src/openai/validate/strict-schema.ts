@@ -31,7 +31,9 @@ export function checkStrictSchema(functionName: string, root: object): void {
     for (const child of childrenOf(schema, path, invalid)) nodes.push(child);
   }
   const { type, $ref: reference } = root as Schema;
-  if (type !== undefined && type !== 'object') throw invalid('', 'root must have object-only type');
+  if (Object.hasOwn(root, 'anyOf')) throw invalid('', 'root must not use anyOf');
+  if (type !== undefined && type !== 'object' && !(Array.isArray(type) && type.every((name) => name === 'object')))
+    throw invalid('', 'root must have object-only type');
   if (type === undefined && reference === undefined) {
     throw invalid('', 'unsupported root representation: Dynamo requires an object-only type or local-reference chain');
   }
@@ -76,6 +78,11 @@ function childrenOf(schema: Schema, path: string, invalid: Invalid): Node[] {
     if (!Array.isArray(anyOf) || anyOf.length === 0) throw invalid(`${path}/anyOf`, 'must be a nonempty array of schemas');
     for (const [index, value] of anyOf.entries()) children.push({ path: `${path}/anyOf/${index}`, value });
   }
-  if (isMap(schema['items'])) children.push({ path: `${path}/items`, value: schema['items'] });
+  const { items } = schema;
+  if (Array.isArray(items)) {
+    if (items.length === 0) throw invalid(`${path}/items`, 'must be a nonempty array of schemas');
+    for (const [index, value] of items.entries()) children.push({ path: `${path}/items/${index}`, value });
+  }
+  if (isMap(items)) children.push({ path: `${path}/items`, value: items });
   return children;
 }
