@@ -1,0 +1,179 @@
+import { type Counter, type Gauge, type Histogram, Metrics } from '@dynamo/metrics';
+import type { WireCard } from '../model/wire-card.ts';
+import { buckets } from './metric-buckets.ts';
+
+/** Which route a request came in by, as the `endpoint` label names it. */
+export type CountedEndpoint = 'chat_completions' | 'completions';
+
+/** How a request ended, as the `error_type` label names it; empty for success. */
+export type ErrorType = '' | 'cancelled' | 'internal' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable' | 'validation';
+
+/** Counts one request from its first byte to its last. */
+export interface RequestRecord {
+  /** The prompt's length in tokens. */
+  input(tokens: number): void;
+  /** What arrived together from the worker; called once a batch. */
+  output(tokens: number): void;
+  /** Called once, whatever the end. */
+  end(outcome: { errorType?: ErrorType; class?: string; reason?: string }): void;
+}
+
+/** Instruments of one model, bound once. */
+interface ModelInstruments {
+  readonly inflight: Gauge;
+  readonly active: Gauge;
+  readonly duration: Histogram;
+  readonly firstToken: Histogram;
+  readonly interToken: Histogram;
+  readonly inputTokens: Histogram;
+  readonly outputTokens: Histogram;
+  readonly outputTotal: Counter;
+}
+
+type Labelled<T> = T & { readonly with: (labels: { model: string }) => T };
+
+/** Stands for every name that no model has: names that clients make up must not make series. */
+const unknownModel = 'unknown';
+
+/** The metrics of an HTTP frontend, with the real one's names, labels and buckets (spec metrics 6, llm 8). */
+export class FrontendMetrics {
+  readonly #metrics: Metrics;
+  readonly #byModel = new Map<string, ModelInstruments>();
+  /** First names by every name that clients may use. */
+  readonly #names = new Map<string, string>();
+  readonly #started: Counter<'endpoint' | 'model' | 'request_type'>;
+  readonly #ended: Counter<'endpoint' | 'error_type' | 'model' | 'request_type' | 'status'>;
+  readonly #failures: Counter<'class' | 'reason'>;
+  readonly #left: Gauge;
+
+  constructor(options: { prefix?: string } = {}) {
+    const metrics = new Metrics({ prefix: options.prefix ?? 'dynamo_frontend' });
+    this.#metrics = metrics;
+    this.#started = metrics.counter('requests_started_total', 'Total number of LLM requests accepted by the frontend handler', {
+      labelNames: ['endpoint', 'model', 'request_type'],
+    });
+    this.#ended = metrics.counter('requests_total', 'Total number of LLM requests processed', {
+      labelNames: ['endpoint', 'error_type', 'model', 'request_type', 'status'],
+    });
+    this.#failures = metrics.counter('failures_total', 'Total number of terminal semantic request failures', { labelNames: ['class', 'reason'] });
+    this.#left = metrics.gauge('disconnected_clients', 'Number of disconnected clients');
+  }
+
+  /** Shows a model's card in gauges, and lets its names be counted apart. */
+  setModel(card: WireCard): void {
+    const model = card.display_name;
+    for (const name of [model, ...(card.aliases ?? [])]) this.#names.set(name, model);
+    const gauge = (name: string, help: string, value: unknown): void => {
+      if (typeof value === 'number')
+        this.#metrics
+          .gauge(name, help, { labelNames: ['model'] })
+          .with({ model })
+          .set(value);
+    };
+    const { runtime_config: runtime } = card;
+    gauge('model_context_length', 'Maximum context length in tokens for a worker serving the model', card.context_length);
+    gauge('model_kv_cache_block_size', 'KV cache block size in tokens for a worker serving the model', card.kv_cache_block_size);
+    gauge('model_max_num_batched_tokens', 'Maximum number of batched tokens for a worker serving the model', runtime['max_num_batched_tokens']);
+    gauge('model_max_num_seqs', 'Maximum number of sequences for a worker serving the model', runtime['max_num_seqs']);
+    gauge('model_total_kv_blocks', 'Total KV cache blocks available for a worker serving the model', runtime['total_kv_blocks']);
+    gauge('model_migration_limit', 'Maximum number of request migrations allowed for the model', card.migration_limit);
+    gauge('model_ready', 'Whether the frontend can route at least one inference request for the model (1 = ready, 0 = not ready)', 1);
+  }
+
+  /** Takes the series of a model away that nobody serves any more. */
+  removeModel(model: string): void {
+    for (const [name, first] of this.#names) if (first === model) this.#names.delete(name);
+    this.#byModel.delete(model);
+    this.#metrics.remove({ model });
+  }
+
+  start(request: { model: string; endpoint: CountedEndpoint; stream: boolean }): RequestRecord {
+    const model = this.#names.get(request.model) ?? unknownModel;
+    const labels = { endpoint: request.endpoint, model, request_type: request.stream ? 'stream' : 'unary' };
+    const instruments = this.#instruments(model);
+    this.#started.with(labels).inc();
+    instruments.inflight.inc();
+    instruments.active.inc();
+    return new Request(instruments, (outcome) => {
+      const errorType = outcome.errorType ?? '';
+      this.#ended.with({ ...labels, error_type: errorType, status: errorType === '' ? 'success' : 'error' }).inc();
+      if (errorType === 'cancelled') this.#left.inc();
+      if (errorType !== '') this.#failures.with({ class: outcome.class ?? 'Internal', reason: outcome.reason ?? 'runtime.unclassified' }).inc();
+    });
+  }
+
+  text(): Promise<string> {
+    return this.#metrics.text();
+  }
+
+  #instruments(model: string): ModelInstruments {
+    const present = this.#byModel.get(model);
+    if (present !== undefined) return present;
+    const metrics = this.#metrics;
+    const of = <T>(instrument: Labelled<T>): T => instrument.with({ model });
+    const histogram = (name: string, help: string, bounds: readonly number[]): Histogram =>
+      of(metrics.histogram(name, help, { labelNames: ['model'], buckets: bounds }));
+    const made: ModelInstruments = {
+      inflight: of(metrics.gauge('inflight_requests', 'Number of inflight requests', { labelNames: ['model'] })),
+      active: of(
+        metrics.gauge(
+          'active_requests',
+          'Number of requests currently being handled by the frontend, from HTTP handler entry to response completion',
+          {
+            labelNames: ['model'],
+          },
+        ),
+      ),
+      duration: histogram('request_duration_seconds', 'Duration of LLM requests', buckets.duration),
+      firstToken: histogram('time_to_first_token_seconds', 'Time to first token in seconds', buckets.firstToken),
+      interToken: histogram('inter_token_latency_seconds', 'Inter-token latency in seconds', buckets.interToken),
+      inputTokens: histogram('input_sequence_tokens', 'Input sequence length in tokens', buckets.inputTokens),
+      outputTokens: histogram('output_sequence_tokens', 'Output sequence length in tokens', buckets.outputTokens),
+      outputTotal: of(
+        metrics.counter('output_tokens_total', 'Total number of output tokens generated (updates in real-time)', { labelNames: ['model'] }),
+      ),
+    };
+    this.#byModel.set(model, made);
+    return made;
+  }
+}
+
+type Outcome = Parameters<RequestRecord['end']>[0];
+
+class Request implements RequestRecord {
+  readonly #instruments: ModelInstruments;
+  readonly #ended: (outcome: Outcome) => void;
+  readonly #start = performance.now();
+  #last = 0;
+  #tokens = 0;
+  #over = false;
+
+  constructor(instruments: ModelInstruments, ended: (outcome: Outcome) => void) {
+    this.#instruments = instruments;
+    this.#ended = ended;
+  }
+
+  input(tokens: number): void {
+    this.#instruments.inputTokens.observe(tokens);
+  }
+
+  output(tokens: number): void {
+    if (tokens === 0) return;
+    const now = performance.now();
+    if (this.#last === 0) this.#instruments.firstToken.observe((now - this.#start) / 1_000);
+    else this.#instruments.interToken.observe((now - this.#last) / 1_000 / tokens, tokens);
+    this.#last = now;
+    this.#tokens += tokens;
+    this.#instruments.outputTotal.inc(tokens);
+  }
+
+  end(outcome: Outcome): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#instruments.inflight.dec();
+    this.#instruments.active.dec();
+    this.#instruments.duration.observe((performance.now() - this.#start) / 1_000);
+    if (this.#tokens > 0) this.#instruments.outputTokens.observe(this.#tokens);
+    this.#ended(outcome);
+  }
+}

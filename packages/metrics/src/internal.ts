@@ -1,0 +1,2 @@
+export { labelValue, metricName } from './sanitize.ts';
+export { encodeNumber } from './encode.ts';
