@@ -4,7 +4,7 @@ export type Expression =
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'list' | 'tuple' | 'concat'; readonly items: readonly Expression[] }
   | { readonly type: 'dict'; readonly entries: readonly (readonly [Expression, Expression])[] }
-  | { readonly type: 'condition'; readonly test: Expression; readonly then: Expression; readonly otherwise: Expression | undefined }
+  | { readonly type: 'condition'; readonly test: Expression; readonly value: Expression; readonly otherwise: Expression | undefined }
   | { readonly type: 'and' | 'or'; readonly left: Expression; readonly right: Expression }
   | { readonly type: 'not' | 'negative' | 'positive'; readonly operand: Expression }
   | { readonly type: 'arithmetic'; readonly operator: Operator; readonly left: Expression; readonly right: Expression }

@@ -195,7 +195,7 @@ export function describe(expression: Expression): string {
 
 function compileCondition(expression: Extract<Expression, { type: 'condition' }>, scope: Scope): Evaluate {
   const test = compileExpression(expression.test, scope);
-  const then = compileExpression(expression.then, scope.branch());
+  const then = compileExpression(expression.value, scope.branch());
   const otherwise = expression.otherwise === undefined ? (): undefined => undefined : compileExpression(expression.otherwise, scope.branch());
   return (frame) => (truthy(test(frame)) ? then(frame) : otherwise(frame));
 }

@@ -31,8 +31,6 @@ function member(values: unknown, name: string): unknown {
   if (!isDict(values)) throw new TemplateError('format requires a mapping');
   return dictGet(values, name);
 }
-
-// eslint-disable-next-line max-params -- the parts of one directive
 function write(value: unknown, type: string, flags: string, width: number, precision: number | undefined): string {
   const text = type === 's' || type === 'r' || type === 'a';
   const field: FormatField = {

@@ -79,5 +79,5 @@ function jsonFloat(value: number): string {
 
 function quote(text: string, options: JsonOptions): string {
   const quoted = JSON.stringify(text);
-  return options.ensureAscii ? quoted.replace(/[^\x00-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`) : quoted;
+  return options.ensureAscii ? quoted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`) : quoted;
 }

@@ -3,7 +3,7 @@ import { formatPercent } from './format-percent.ts';
 import { checkText, TemplateError } from './template-error.ts';
 import { makeFloat, makeInteger, numeric, type Numeric, Tuple, tuple, typeName } from './values.ts';
 
-/** Most bits that a whole number may have; without a limit `10 ** 10 ** 10` would take all memory. */
+/** Most bits that a whole number may have; without a limit `10 ** (10 ** 10)` would take all memory. */
 const maxBits = 4096;
 
 /** Python's `+`. */

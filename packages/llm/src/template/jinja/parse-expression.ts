@@ -1,7 +1,7 @@
 import { float } from '@dynamo/runtime/internal';
 import type { Arguments, Comparison, Expression, NamedCall, Operator, Relation } from './ast.ts';
-import { type Token, unquote } from './lexer.ts';
-import { maxDepth, TemplateError } from './template-error.ts';
+import { unquote } from './lexer.ts';
+import { TokenStream } from './token-stream.ts';
 
 const constants: ReadonlyMap<string, boolean | null> = new Map([
   ['true', true],
@@ -21,62 +21,7 @@ const afterTest: ReadonlySet<string> = new Set(['else', 'or', 'and', 'if', 'is',
 const startsValue: ReadonlySet<string> = new Set(['name', 'string', 'integer', 'float']);
 
 /** Reads expressions from tokens by Jinja2's own ranks: `~` binds tighter than `+`, a sign tighter than `**`, a filter tighter than both. */
-export class ExpressionParser {
-  readonly #tokens: readonly Token[];
-  #at = 0;
-  #depth = 0;
-
-  constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens;
-  }
-
-  get current(): Token {
-    return this.#tokens[this.#at] as Token;
-  }
-
-  get following(): Token {
-    return (this.#tokens[this.#at + 1] ?? this.current) as Token;
-  }
-
-  next(): Token {
-    const token = this.current;
-    if (token.type !== 'end') this.#at++;
-    return token;
-  }
-
-  is(type: Token['type'], value?: string): boolean {
-    return this.current.type === type && (value === undefined || this.current.value === value);
-  }
-
-  accept(type: Token['type'], value?: string): boolean {
-    if (!this.is(type, value)) return false;
-    this.#at++;
-    return true;
-  }
-
-  expect(type: Token['type'], value?: string): Token {
-    if (!this.is(type, value)) this.fail(`expected ${value === undefined ? type : `'${value}'`}, found ${this.#found()}`);
-    return this.next();
-  }
-
-  fail(message: string): never {
-    throw new TemplateError(message, this.current.line);
-  }
-
-  /** Runs a part that can hold itself, and refuses sources that nest without end. */
-  nested<T>(part: () => T): T {
-    if (++this.#depth > maxDepth) this.fail(`nested deeper than ${maxDepth} levels`);
-    try {
-      return part();
-    } finally {
-      this.#depth--;
-    }
-  }
-
-  #found(): string {
-    return this.current.type === 'end' ? 'the end of the template' : `'${this.current.value}'`;
-  }
-
+export class ExpressionParser extends TokenStream {
   /** One expression, with `a if b else c` unless that is left to the caller. */
   expression(options: { condition?: boolean } = {}): Expression {
     return this.nested(() => (options.condition === false ? this.#or() : this.#condition()));
@@ -104,7 +49,7 @@ export class ExpressionParser {
     while (this.accept('name', 'if')) {
       const test = this.#or();
       const otherwise = this.accept('name', 'else') ? this.nested(() => this.#condition()) : undefined;
-      value = { type: 'condition', test, then: value, otherwise };
+      value = { type: 'condition', test, value, otherwise };
     }
     return value;
   }
@@ -141,7 +86,8 @@ export class ExpressionParser {
     if (this.current.type === 'operator' && relations.has(this.current.value)) return this.next().value as Relation;
     if (this.accept('name', 'in')) return 'in';
     if (!this.is('name', 'not') || this.following.type !== 'name' || this.following.value !== 'in') return undefined;
-    this.#at += 2;
+    this.next();
+    this.next();
     return 'not in';
   }
 
@@ -190,7 +136,7 @@ export class ExpressionParser {
     if (type === 'operator' && value === '(') return this.#parenthesis();
     if (type === 'operator' && value === '[') return this.#list();
     if (type === 'operator' && value === '{') return this.#dict();
-    return this.fail(`expected a value, found ${this.#found()}`);
+    return this.fail(`expected a value, found ${this.found()}`);
   }
 
   #name(): Expression {

@@ -73,7 +73,8 @@ function plainSmall(digits: string, exponent: number): string {
   return `${sign}0.${'0'.repeat(-exponent - 1)}${digits.replace(/[-.]/g, '')}`;
 }
 
-const special = /[\\\x00-\x1f\x7f-\xa0\xad\ud800-\udfff\u2028\u2029]/gu;
+/** What Python's `repr` escapes: controls, separators other than the blank, lone surrogates, what has no shape. */
+const special = /\\|(?! )[\p{C}\p{Z}]/gu;
 const short: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 function quote(text: string): string {
@@ -82,4 +83,8 @@ function quote(text: string): string {
   return `${mark}${mark === "'" ? body.replaceAll("'", "\\'") : body}${mark}`;
 }
 
-const escapeUnit = (unit: number): string => (unit < 0x100 ? `\\x${unit.toString(16).padStart(2, '0')}` : `\\u${unit.toString(16).padStart(4, '0')}`);
+function escapeUnit(unit: number): string {
+  const digits = unit.toString(16);
+  if (unit < 0x100) return `\\x${digits.padStart(2, '0')}`;
+  return unit < 0x10000 ? `\\u${digits.padStart(4, '0')}` : `\\U${digits.padStart(8, '0')}`;
+}

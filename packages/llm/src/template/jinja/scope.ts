@@ -40,7 +40,7 @@ export class Unit {
   }
 
   slots(): unknown[] {
-    return new Array<unknown>(this.#size).fill(unset);
+    return Array.from({ length: this.#size }, () => unset);
   }
 }
 
@@ -101,22 +101,13 @@ export class Scope {
   }
 
   /** The places of a name, the nearest first; the last one is certain. */
-  resolve(name: string): Place[] {
-    const places: Place[] = [];
-    let hops = 0;
-    for (let scope: Scope = this; ;) {
-      const variable = scope.#names.get(name);
-      if (variable !== undefined) places.push({ hops, ...variable });
-      if (variable?.certain === true) return places;
-      if (scope.#outer !== undefined) scope = scope.#outer;
-      else if (scope.unit.outer !== undefined) {
-        scope = scope.unit.outer;
-        hops++;
-      } else {
-        places.push({ hops, slot: contextSlot(scope.unit, name), certain: true });
-        return places;
-      }
-    }
+  resolve(name: string, hops = 0): Place[] {
+    const variable = this.#names.get(name);
+    if (variable?.certain === true) return [{ hops, ...variable }];
+    const own = variable === undefined ? [] : [{ hops, ...variable }];
+    if (this.#outer !== undefined) return [...own, ...this.#outer.resolve(name, hops)];
+    if (this.unit.outer !== undefined) return [...own, ...this.unit.outer.resolve(name, hops + 1)];
+    return [...own, { hops, slot: contextSlot(this.unit, name), certain: true }];
   }
 }
 

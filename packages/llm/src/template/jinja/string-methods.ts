@@ -103,10 +103,14 @@ function partition(text: string, separator: unknown, from: 'left' | 'right'): un
   return tuple(text.slice(0, at), mark, text.slice(at + mark.length));
 }
 
+const lineEnds = '\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029';
+const line = new RegExp(`[^${lineEnds}]*(?:\\r\\n|[${lineEnds}]|$)`, 'g');
+const lineEnd = new RegExp(`(?:\\r\\n|[${lineEnds}])$`);
+
 function splitLines(text: string, keep: unknown): string[] {
-  const lines = text.match(/[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|$)/g) ?? [];
+  const lines = text.match(line) ?? [];
   if (lines.at(-1) === '') lines.pop();
-  return keep === true ? lines : lines.map((line) => line.replace(/(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])$/, ''));
+  return keep === true ? lines : lines.map((part) => part.replace(lineEnd, ''));
 }
 
 /** Python's `replace`, all or the first few. */
@@ -213,7 +217,7 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map([
   method('index', ['sub', 'start?', 'end?'], (self, ...args) => index(self, args, false)),
   matches('isalnum', /^[\p{L}\p{N}]+$/u),
   matches('isalpha', /^\p{L}+$/u),
-  matches('isascii', /^[\x00-\x7f]*$/),
+  matches('isascii', /^\p{ASCII}*$/u),
   matches('isdecimal', /^\p{Nd}+$/u),
   matches('isdigit', /^[\p{Nd}\u00b2\u00b3\u00b9\u2070-\u2089]+$/u),
   matches('isidentifier', /^[\p{L}_][\p{L}\p{N}_]*$/u),

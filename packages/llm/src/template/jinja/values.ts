@@ -219,7 +219,7 @@ export function equals(a: unknown, b: unknown, depth = 0): boolean {
   const left = numeric(a);
   if (left !== undefined) {
     const right = numeric(b);
-    // eslint-disable-next-line eqeqeq -- a number and a bigint of the same value are equal
+    // Loosely, since a number and a bigint of one value are equal.
     return right !== undefined && left.value == right.value;
   }
   if (Array.isArray(a)) return Array.isArray(b) && a instanceof Tuple === b instanceof Tuple && sameItems(a, b, depth);
@@ -236,10 +236,16 @@ export function order(a: unknown, b: unknown): number {
   if (typeof a === 'string' && typeof b === 'string') return orderTexts(a, b);
   const left = numeric(a);
   const right = numeric(b);
-  if (left !== undefined && right !== undefined)
-    return left.value < right.value ? -1 : left.value > right.value ? 1 : left.value == right.value ? 0 : Number.NaN; // eslint-disable-line eqeqeq -- see above
+  if (left !== undefined && right !== undefined) return orderNumbers(left.value, right.value);
   if (Array.isArray(a) && Array.isArray(b)) return orderItems(a, b);
   throw new TemplateError(`'${typeName(a)}' and '${typeName(b)}' can't be put in order`);
+}
+
+/** NaN is neither smaller nor larger nor equal. */
+function orderNumbers(a: number | bigint, b: number | bigint): number {
+  if (a < b) return -1;
+  if (a > b) return 1;
+  return a == b ? 0 : Number.NaN;
 }
 
 function orderTexts(a: string, b: string): number {

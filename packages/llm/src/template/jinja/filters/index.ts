@@ -26,8 +26,6 @@ function indentOf(indent: unknown): string | undefined {
   if (indent === undefined || indent === null) return undefined;
   return typeof indent === 'string' ? indent : ' '.repeat(Math.min(100, Math.max(0, wholeNumber(indent, 'indent'))));
 }
-
-// eslint-disable-next-line max-params -- the parameters of transformers' filter
 function tojson(value: unknown, ensureAscii?: unknown, indent?: unknown, separators?: unknown, sortKeys?: unknown): string {
   if (ensureAscii === undefined && indent === undefined && separators === undefined && sortKeys === undefined) return writeJson(value);
   const indentation = indentOf(indent);

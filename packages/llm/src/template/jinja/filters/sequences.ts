@@ -19,8 +19,8 @@ function sort(value: unknown, reverse: unknown, caseSensitive: unknown, attribut
   const keys = paths.map((path) => keyOf(path, caseSensitive));
   const compare = (a: unknown, b: unknown): number => {
     for (const key of keys) {
-      const result = order(key(a), key(b));
-      if (result !== 0) return result;
+      const [left, right] = [key(a), key(b)];
+      if (!equals(left, right)) return order(left, right);
     }
     return 0;
   };
@@ -90,7 +90,7 @@ function slices(value: unknown, count: unknown, fill: unknown): Generator {
   return new Generator(rows);
 }
 
-function join(value: unknown, separator: unknown = '', attribute: unknown = undefined): string {
+function join(value: unknown, separator: unknown = '', attribute?: unknown): string {
   const texts = iterate(value).map((item) => print(attribute === undefined || attribute === null ? item : getPath(item, attribute)));
   const mark = print(separator);
   checkText(texts.reduce((sum, text) => sum + text.length + mark.length, 0));
