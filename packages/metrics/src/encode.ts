@@ -1,9 +1,10 @@
-import type { FamilyShape, Series } from './instruments.ts';
+import type { FamilyShape, Line, Series } from './instruments.ts';
 
 /** A number as the real system prints it: integers without a fraction, never an exponent (spec metrics 3). */
 export function encodeNumber(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
+  if (Object.is(value, -0)) return '-0';
   const text = String(value);
   const [digits = '', exponent] = text.split('e');
   if (exponent === undefined) return text;
@@ -22,9 +23,10 @@ export function encodeFamily(shape: Pick<FamilyShape, 'name' | 'help' | 'kind' |
   const { name, kind } = shape;
   const help = shape.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
   let text = `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`;
-  for (const { labels, cells } of series) {
+  for (const { labels, cells, lines } of series) {
     const pairs = encodeLabels(labels);
-    if (kind === 'histogram') text += encodeHistogram(name, pairs, { buckets: shape.buckets, cells });
+    if (lines !== undefined) text += encodeLines(name, pairs, lines);
+    else if (kind === 'histogram') text += encodeHistogram(name, pairs, { buckets: shape.buckets, cells });
     else text += `${name}${braced(pairs)} ${encodeNumber(cells[0] as number)}\n`;
   }
   return text;
@@ -40,6 +42,15 @@ function encodeHistogram(name: string, pairs: string, { buckets, cells }: { buck
     text += `${name}_bucket{${pairs}${comma}le="${bound}"} ${count}\n`;
   }
   return `${text}${name}_sum${braced(pairs)} ${encodeNumber(cells[0] as number)}\n${name}_count${braced(pairs)} ${count}\n`;
+}
+
+function encodeLines(name: string, pairs: string, lines: readonly Line[]): string {
+  let text = '';
+  for (const { suffix, last, value } of lines) {
+    const own = last === undefined ? '' : encodeLabels({ [last[0]]: last[1] });
+    text += `${name}${suffix}${braced(pairs === '' || own === '' ? pairs + own : `${pairs},${own}`)} ${encodeNumber(value)}\n`;
+  }
+  return text;
 }
 
 /** Labels in the order of their names. */

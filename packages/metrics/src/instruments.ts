@@ -23,13 +23,25 @@ export interface Histogram<L extends string = never> {
   with(labels: Record<L, string>): Histogram;
 }
 
-export type Kind = 'counter' | 'gauge' | 'histogram';
+/** Which sort of family; another library may know more of them. */
+export type Kind = 'counter' | 'gauge' | 'histogram' | 'summary' | 'untyped';
+
+/** A line of another library's series. */
+export interface Line {
+  /** What follows the family's name. */
+  readonly suffix: string;
+  /** The label behind all others: `le` or `quantile`. */
+  readonly last?: readonly [name: string, value: string];
+  readonly value: number;
+}
 
 /** One line's worth of state: a number, or the buckets of a histogram behind its sum. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
   /** Counter and gauge: the value at 0. Histogram: the sum at 0, then one count a bucket, `+Inf` last. */
   readonly cells: Float64Array;
+  /** Printed in the place of the cells: another library's series. */
+  readonly lines?: readonly Line[];
 }
 
 /** What a family is made of. */
@@ -37,8 +49,9 @@ export interface FamilyShape {
   readonly name: string;
   readonly help: string;
   readonly kind: Kind;
+  /** Labels that differ between series, in the order of their names. */
   readonly labelNames: readonly string[];
-  /** Label values that every series has. */
+  /** Labels of the node, which every series has. */
   readonly labels: Readonly<Record<string, string>>;
   /** Upper bounds without `+Inf`, ascending. */
   readonly buckets: readonly number[];
@@ -51,10 +64,12 @@ export const seriesLimit = 2_000;
 export class Family {
   readonly shape: FamilyShape;
   readonly series: Map<string, Series> = new Map();
+  readonly #onFull: (name: string) => void;
+  #full = false;
 
-  constructor(shape: FamilyShape) {
+  constructor(shape: FamilyShape, onFull: (name: string) => void = () => {}) {
     this.shape = shape;
-    if (shape.labelNames.length === 0) this.bind({});
+    this.#onFull = onFull;
   }
 
   bind(values: Readonly<Record<string, string>>): Series {
@@ -67,6 +82,10 @@ export class Family {
     if (present !== undefined) return present;
     const made = { labels: { ...labels, ...values }, cells: new Float64Array(kind === 'histogram' ? buckets.length + 2 : 1) };
     if (this.series.size < seriesLimit) this.series.set(key, made);
+    else if (!this.#full) {
+      this.#full = true;
+      this.#onFull(name);
+    }
     return made;
   }
 
@@ -77,45 +96,82 @@ export class Family {
   }
 }
 
-export function counterOf(family: Family, series?: Series): Counter<string> {
-  const cells = series?.cells ?? unlabelled(family);
+/** A family as one instrument sees it: some labels are the same for everything that the instrument counts. */
+export class Binding {
+  readonly name: string;
+  readonly #family: Family;
+  readonly #constant: Readonly<Record<string, string>>;
+
+  constructor(family: Family, constant: Readonly<Record<string, string>>) {
+    this.name = family.shape.name;
+    this.#family = family;
+    this.#constant = constant;
+  }
+
+  /** The instrument's only series; undefined where labels are left to bind. */
+  get own(): Series | undefined {
+    return Object.keys(this.#constant).length === this.#family.shape.labelNames.length ? this.#family.bind(this.#constant) : undefined;
+  }
+
+  get buckets(): readonly number[] {
+    return this.#family.shape.buckets;
+  }
+
+  bind(values: Readonly<Record<string, string>>): Series {
+    const twice = Object.keys(values).find((label) => Object.hasOwn(this.#constant, label));
+    if (twice !== undefined) throw new TypeError(`${this.name} takes the label ${twice} as a constant`);
+    return this.#family.bind({ ...values, ...this.#constant });
+  }
+
+  /** What is counted without `with` would be lost. */
+  unbound(): never {
+    throw new TypeError(`${this.name} has labels: bind them with 'with' first`);
+  }
+}
+
+export function counterOf(binding: Binding, series: Series | undefined = binding.own): Counter<string> {
+  const cells = series?.cells;
   return {
     inc(amount = 1) {
-      if (!(amount >= 0)) throw new RangeError(`${family.shape.name} only counts up, got ${amount}`);
+      if (cells === undefined) binding.unbound();
+      if (!(amount >= 0)) throw new RangeError(`${binding.name} only counts up, got ${amount}`);
       cells[0] = (cells[0] as number) + amount;
     },
-    get: () => cells[0] as number,
-    with: (labels) => counterOf(family, family.bind(labels)) as Counter,
+    get: () => cells?.[0] ?? binding.unbound(),
+    with: (labels) => counterOf(binding, binding.bind(labels)) as Counter,
   };
 }
 
-export function gaugeOf(family: Family, series?: Series): Gauge<string> {
-  const cells = series?.cells ?? unlabelled(family);
+export function gaugeOf(binding: Binding, series: Series | undefined = binding.own): Gauge<string> {
+  const cells = series?.cells;
+  const add = (amount: number): void => {
+    if (cells === undefined) binding.unbound();
+    cells[0] = (cells[0] as number) + amount;
+  };
   return {
-    set: (value) => void (cells[0] = value),
-    inc: (amount = 1) => void (cells[0] = (cells[0] as number) + amount),
-    dec: (amount = 1) => void (cells[0] = (cells[0] as number) - amount),
-    get: () => cells[0] as number,
-    with: (labels) => gaugeOf(family, family.bind(labels)) as Gauge,
+    set(value) {
+      if (cells === undefined) binding.unbound();
+      cells[0] = value;
+    },
+    inc: (amount = 1) => add(amount),
+    dec: (amount = 1) => add(-amount),
+    get: () => cells?.[0] ?? binding.unbound(),
+    with: (labels) => gaugeOf(binding, binding.bind(labels)) as Gauge,
   };
 }
 
-export function histogramOf(family: Family, series?: Series): Histogram<string> {
-  const cells = series?.cells ?? unlabelled(family);
-  const { buckets } = family.shape;
+export function histogramOf(binding: Binding, series: Series | undefined = binding.own): Histogram<string> {
+  const cells = series?.cells;
+  const buckets = Float64Array.from(binding.buckets);
   return {
     observe(value, times = 1) {
+      if (cells === undefined) binding.unbound();
       cells[0] = (cells[0] as number) + value * times;
       let at = 0;
-      while (at < buckets.length && value > (buckets[at] as number)) at++;
+      // NaN is in no bucket but the infinite one.
+      while (at < buckets.length && !(value <= (buckets[at] as number))) at++;
       cells[at + 1] = (cells[at + 1] as number) + times;
     },
-    with: (labels) => histogramOf(family, family.bind(labels)) as Histogram,
+    with: (labels) => histogramOf(binding, binding.bind(labels)) as Histogram,
   };
-}
-
-/** A labelled family has no series of its own: what is counted without `with` would be lost. */
-function unlabelled(family: Family): Float64Array {
-  if (family.shape.labelNames.length > 0) return new Float64Array(family.shape.buckets.length + 2);
-  return family.bind({}).cells;
 }

@@ -1,2 +1,4 @@
-export { labelValue, metricName } from './sanitize.ts';
+export { automaticLabels, labelValue, metricName } from './sanitize.ts';
 export { encodeNumber } from './encode.ts';
+export { attach } from './metrics.ts';
+export { exposeProcess, exposeRegistry } from './prom-client.ts';
