@@ -1,3 +1,4 @@
+import type { Metrics } from '@dynamo/metrics';
 import { type Client, type ClientOptions } from './client/types.ts';
 import { type ClientParts, openEndpointClient, type TypedClientOptions } from './client/client.ts';
 import { discoveries } from './discovery/index.ts';
@@ -8,6 +9,7 @@ import type { EndpointPath } from './endpoint/path.ts';
 import { serveEndpoint, type Served, type ServeOptions, type ServeParts } from './endpoint/serve.ts';
 import { DynamoError } from './error.ts';
 import type { Logger } from './log.ts';
+import { openRuntimeMetrics, type RuntimeMetrics } from './metrics/runtime-metrics.ts';
 import { type ConnectOptions, settle, type Settings } from './options.ts';
 import { dialRequests } from './planes/request/tcp/dial.ts';
 import { listenForRequests, type RequestListener } from './planes/request/tcp/listen.ts';
@@ -20,6 +22,8 @@ import { openStatusServer, StatusBoard } from './system/server.ts';
  * Discovery is by files, requests and answers travel over TCP: no server is needed. Two runtimes in one process share nothing.
  */
 export class DistributedRuntime implements AsyncDisposable {
+  /** What this runtime counts, and where its owner adds more: the text of `/metrics` on the status server. */
+  readonly metrics: Metrics;
   readonly #settings: Settings;
   readonly #discovery: Discovery;
   readonly #stack: AsyncDisposableStack;
@@ -30,15 +34,18 @@ export class DistributedRuntime implements AsyncDisposable {
   readonly #clientParts: ClientParts;
   readonly #requests: () => Promise<RequestListener>;
   readonly #admission: ServeParts['admission'];
+  readonly #metrics: RuntimeMetrics;
   #disposing: Promise<void> | undefined;
 
-  private constructor(parts: { settings: Settings; discovery: Discovery; stack: AsyncDisposableStack; board: StatusBoard }) {
+  private constructor(parts: { settings: Settings; discovery: Discovery; stack: AsyncDisposableStack; board: StatusBoard; metrics: RuntimeMetrics }) {
     const { settings, discovery, stack } = parts;
     this.#settings = settings;
     this.#discovery = discovery;
     this.#stack = stack;
     this.#board = parts.board;
-    this.#admission = createAdmission(settings.request);
+    this.#metrics = parts.metrics;
+    this.metrics = parts.metrics.metrics;
+    this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
     this.#requests = once(async () => stack.use(await listenForRequests({ ...settings.request, log: settings.log })));
     const responses = once(async (): Promise<ResponseListener> => stack.use(await listenForResponses(settings.response)));
     this.#clientParts = { settings, discovery, sender: stack.use(dialRequests(settings.timeouts)), responses };
@@ -55,8 +62,10 @@ export class DistributedRuntime implements AsyncDisposable {
     await using undo = new AsyncDisposableStack();
     const discovery = undo.use(typeof settings.discovery === 'object' ? settings.discovery : await discoveries[settings.discovery](settings));
     const board = new StatusBoard(settings.startsReady);
-    if (settings.system !== undefined) undo.use(await openStatusServer(board, { ...settings.system, log: settings.log }));
-    const runtime = new DistributedRuntime({ settings, discovery, stack: undo.move(), board });
+    const metrics = openRuntimeMetrics({ instanceId: discovery.instanceId, limits: settings.request, log: settings.log });
+    if (settings.system !== undefined)
+      undo.use(await openStatusServer(board, { ...settings.system, log: settings.log, metrics: () => metrics.metrics.text() }));
+    const runtime = new DistributedRuntime({ settings, discovery, stack: undo.move(), board, metrics });
     const shutDown = (): void => runtime.#dispose();
     options.signal?.addEventListener('abort', shutDown, { once: true });
     runtime.signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', shutDown), { once: true });
@@ -90,7 +99,13 @@ export class DistributedRuntime implements AsyncDisposable {
   /** Serves an endpoint: resolved when it is reachable and discoverable. */
   async serve<Req, Res>(path: EndpointPath, handler: Handler<Req, Res>, options?: ServeOptions): Promise<Served> {
     this.#checkOpen();
-    const parts: ServeParts = { settings: this.#settings, discovery: this.#discovery, requests: await this.#requests(), admission: this.#admission };
+    const parts: ServeParts = {
+      settings: this.#settings,
+      discovery: this.#discovery,
+      requests: await this.#requests(),
+      admission: this.#admission,
+      metrics: this.#metrics,
+    };
     const served = await serveEndpoint(parts, path, handler as Handler<unknown, unknown>, options);
     this.#served.add(served);
     this.#board.set(served.instance.endpoint, true);

@@ -1,5 +1,8 @@
+import type { Metrics } from '@dynamo/metrics';
 import type { Discovery } from '../discovery/discovery.ts';
 import { DynamoError } from '../error.ts';
+import { countEndpoint } from '../metrics/endpoint-metrics.ts';
+import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts';
 import type { Settings } from '../options.ts';
 import type { RequestListener } from '../planes/request/tcp/listen.ts';
 import { encodeInstance } from '../wire/discovery-record.ts';
@@ -13,6 +16,8 @@ import { openRequest, runRequest } from './run-request.ts';
 export interface ServeOptions {
   /** Whether disposal waits for running requests; default true. */
   drain?: boolean;
+  /** Labels of the families that count this endpoint's requests, such as `model`, beside those that every endpoint has. */
+  labels?: Record<string, string>;
   /** Aborting it disposes the endpoint. */
   signal?: AbortSignal;
 }
@@ -20,6 +25,8 @@ export interface ServeOptions {
 /** An endpoint that is reachable and discoverable. Disposing withdraws it, refuses new requests and drains the running ones. */
 export interface Served extends AsyncDisposable {
   readonly instance: Instance;
+  /** Counts under this endpoint's labels; its own requests are counted already. */
+  readonly metrics: Metrics;
   /** Settles when the endpoint has ended. */
   readonly closed: Promise<void>;
   /** Leaves discovery and goes on serving what arrives. */
@@ -34,6 +41,7 @@ export interface ServeParts {
   readonly discovery: Discovery;
   readonly requests: RequestListener;
   readonly admission: Admission;
+  readonly metrics: RuntimeMetrics;
 }
 
 /** Installs the handler first and publishes the instance then, so that whoever finds it reaches it. */
@@ -55,16 +63,20 @@ export async function serveEndpoint(
     codec: settings.codec,
     device: settings.device,
   };
+  const metrics = countEndpoint(parts.metrics, name, options.labels);
   const running = new Set<Promise<void>>();
   const abandoned = new AbortController();
   const accepting = parts.requests.handle(wirePath, (incoming) => {
     const opened = openRequest(incoming);
+    const counted = { bytes: incoming.payload.length, sentNanos: incoming.headers['x-frontend-send-ts-ns'] };
     if ('refusal' in opened) {
+      metrics.refused(counted, opened.why);
       settings.log.warn({ endpoint: path, refusal: opened.refusal }, 'refused a request');
       return opened.refusal;
     }
     const work = (): Promise<void> => {
-      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs: settings.timeouts.connectMs, log: settings.log });
+      const meter = metrics.begin(counted);
+      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs: settings.timeouts.connectMs, log: settings.log, meter });
       running.add(run);
       return run.finally(() => running.delete(run));
     };
@@ -100,7 +112,7 @@ export async function serveEndpoint(
   const onAbort = (): void => void dispose().catch((error: unknown) => settings.log.error({ error: String(error) }, 'could not end an endpoint'));
   options.signal?.addEventListener('abort', onAbort, { once: true });
   if (options.signal?.aborted === true) onAbort();
-  return { instance, closed: closed.promise, pause, resume, [Symbol.asyncDispose]: dispose };
+  return { instance, metrics: metrics.metrics, closed: closed.promise, pause, resume, [Symbol.asyncDispose]: dispose };
 }
 
 /** Running requests go on to their end; after the limit they are aborted, and their callers hear `cancelled`. */

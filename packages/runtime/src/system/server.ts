@@ -38,7 +38,10 @@ export class StatusBoard {
 const plain = 'text/plain; charset=utf-8';
 
 /** Opens the status server of spec runtime-wire 14. */
-export async function openStatusServer(board: StatusBoard, options: { host: string; port: number; log: Logger }): Promise<AsyncDisposable> {
+export async function openStatusServer(
+  board: StatusBoard,
+  options: { host: string; port: number; log: Logger; metrics: () => Promise<string> },
+): Promise<AsyncDisposable> {
   const { fastify } = await import('fastify');
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.removeAllContentTypeParsers();
@@ -51,6 +54,16 @@ export async function openStatusServer(board: StatusBoard, options: { host: stri
         .send(board.health()),
     );
   }
+  // Without a version, unlike other exporters (spec metrics 4).
+  server.get('/metrics', async (_request, reply) => {
+    reply.type(plain);
+    try {
+      return await reply.send(await options.metrics());
+    } catch (error) {
+      options.log.error({ error: String(error) }, 'a scrape failed');
+      return reply.code(500).send(String(error));
+    }
+  });
   server.get('/metadata', (_request, reply) => reply.code(404).type(plain).send('Discovery metadata not available'));
   server.all<{ Params: { '*': string } }>('/engine/*', async (request, reply) => {
     const name = request.params['*'];

@@ -1,0 +1,26 @@
+import { Metrics } from '@dynamo/metrics';
+import { attach } from '@dynamo/metrics/internal';
+import type { InstanceId } from '../endpoint/instance.ts';
+import type { Logger } from '../log.ts';
+import { countWork, type WorkMetrics } from './work-metrics.ts';
+
+/** What one runtime counts. Two runtimes of a process count apart. */
+export interface RuntimeMetrics {
+  /** Root of the hierarchy: its names begin with `dynamo_component_` and its series carry the runtime's id. */
+  readonly metrics: Metrics;
+  readonly work: WorkMetrics;
+}
+
+/** Opens the metrics of a runtime (spec runtime-wire 15). */
+export function openRuntimeMetrics(options: { instanceId: InstanceId; limits: { concurrency: number; queue: number }; log: Logger }): RuntimeMetrics {
+  const onProblem = (problem: string, error?: unknown): void =>
+    options.log.warn(error instanceof Error ? { error: error.message } : {}, `metrics: ${problem}`);
+  const metrics = new Metrics({ prefix: 'dynamo_component', labels: { worker_id: options.instanceId.toString(16) }, onProblem });
+  const uptime = metrics.gauge('uptime_seconds', 'Total uptime of the DistributedRuntime in seconds');
+  const started = performance.now();
+  metrics.onScrape(() => uptime.set((performance.now() - started) / 1_000));
+  // Families without labels, outside the hierarchy and its prefix.
+  const outside = new Metrics({ prefix: 'dynamo', onProblem });
+  attach(metrics, outside);
+  return { metrics, work: countWork(outside, options.limits) };
+}
