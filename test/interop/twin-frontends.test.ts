@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
 import { DistributedRuntime, DynamoError } from '@dynamo/runtime';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findPython, freePort, scene, startFrontend } from './python.ts';
 
 const found = findPython();
@@ -109,8 +109,8 @@ describe.skipIf('missing' in found)('our frontend beside the real one, on the sa
     stack.use(await llm.serve({ endpoint: 'dynamo.backend.generate', model: tiny, name: 'twin', engine }));
     ours = stack.use(await llm.frontend({ http: { host: '127.0.0.1', port: 0 } }));
     real = stack.use(await startFrontend(python, { port: await freePort(), env })).url;
-    await expect.poll(async () => (await fetch(`${real}/v1/models`)).text(), { timeout: 30_000 }).toContain('"twin"');
-    await expect.poll(() => ours.models).toEqual(['twin']);
+    await vi.waitFor(async () => expect(await (await fetch(`${real}/v1/models`)).text()).toContain('"twin"'), 30_000);
+    await vi.waitFor(() => expect(ours.models).toEqual(['twin']), 10_000);
   });
   afterAll(() => stack.disposeAsync());
 

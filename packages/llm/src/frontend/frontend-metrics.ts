@@ -1,4 +1,5 @@
 import { type Counter, type Gauge, type Histogram, Metrics } from '@dynamo/metrics';
+import { metricName, watchEventLoop } from '@dynamo/metrics/internal';
 import type { WireCard } from '../model/wire-card.ts';
 import { buckets } from './metric-buckets.ts';
 
@@ -14,6 +15,8 @@ export interface RequestRecord {
   input(tokens: number): void;
   /** What arrived together from the worker; called once a batch. */
   output(tokens: number): void;
+  /** How many tokens of the prompt the worker had cached. */
+  cached(tokens: number): void;
   /** Called once, whatever the end. */
   end(outcome: { errorType?: ErrorType; class?: string; reason?: string }): void;
 }
@@ -22,22 +25,28 @@ export interface RequestRecord {
 interface ModelInstruments {
   readonly inflight: Gauge;
   readonly active: Gauge;
+  readonly queued: Gauge;
   readonly duration: Histogram;
   readonly firstToken: Histogram;
   readonly interToken: Histogram;
   readonly inputTokens: Histogram;
+  readonly cachedTokens: Histogram;
   readonly outputTokens: Histogram;
   readonly outputTotal: Counter;
 }
 
 type Labelled<T> = T & { readonly with: (labels: { model: string }) => T };
 
-/** Stands for every name that no model has: names that clients make up must not make series. */
-const unknownModel = 'unknown';
+/** Stands for every name that no model has, as in the real system: names that clients make up must not make series. */
+const unknownModel = 'unknown_model';
+
+const defaultPrefix = 'dynamo_frontend';
 
 /** The metrics of an HTTP frontend, with the real one's names, labels and buckets (spec metrics 6, llm 8). */
-export class FrontendMetrics {
+export class FrontendMetrics implements Disposable {
   readonly #metrics: Metrics;
+  readonly #beside: Metrics | undefined;
+  readonly #eventLoop: Disposable;
   readonly #byModel = new Map<string, ModelInstruments>();
   /** First names by every name that clients may use. */
   readonly #names = new Map<string, string>();
@@ -46,9 +55,12 @@ export class FrontendMetrics {
   readonly #failures: Counter<'class' | 'reason'>;
   readonly #left: Gauge;
 
-  constructor(options: { prefix?: string } = {}) {
-    const metrics = new Metrics({ prefix: options.prefix ?? 'dynamo_frontend' });
+  /** `beside` are the runtime's metrics, whose text follows the frontend's own as in the real one. */
+  constructor(options: { prefix?: string; beside?: Metrics } = {}) {
+    const metrics = new Metrics({ prefix: usablePrefix(options.prefix) });
     this.#metrics = metrics;
+    this.#beside = options.beside;
+    this.#eventLoop = watchEventLoop(metrics);
     this.#started = metrics.counter('requests_started_total', 'Total number of LLM requests accepted by the frontend handler', {
       labelNames: ['endpoint', 'model', 'request_type'],
     });
@@ -94,6 +106,7 @@ export class FrontendMetrics {
     this.#started.with(labels).inc();
     instruments.inflight.inc();
     instruments.active.inc();
+    instruments.queued.inc();
     return new Request(instruments, (outcome) => {
       const errorType = outcome.errorType ?? '';
       this.#ended.with({ ...labels, error_type: errorType, status: errorType === '' ? 'success' : 'error' }).inc();
@@ -102,8 +115,15 @@ export class FrontendMetrics {
     });
   }
 
-  text(): Promise<string> {
-    return this.#metrics.text();
+  /** The text of `/metrics`. */
+  async text(): Promise<string> {
+    const own = await this.#metrics.text();
+    return this.#beside === undefined ? own : own + (await this.#beside.text());
+  }
+
+  /** Ends the watch of the event loop; everything else goes with the last reference. */
+  [Symbol.dispose](): void {
+    this.#eventLoop[Symbol.dispose]();
   }
 
   #instruments(model: string): ModelInstruments {
@@ -124,10 +144,12 @@ export class FrontendMetrics {
           },
         ),
       ),
+      queued: of(metrics.gauge('queued_requests', 'Number of requests in HTTP processing queue', { labelNames: ['model'] })),
       duration: histogram('request_duration_seconds', 'Duration of LLM requests', buckets.duration),
       firstToken: histogram('time_to_first_token_seconds', 'Time to first token in seconds', buckets.firstToken),
       interToken: histogram('inter_token_latency_seconds', 'Inter-token latency in seconds', buckets.interToken),
       inputTokens: histogram('input_sequence_tokens', 'Input sequence length in tokens', buckets.inputTokens),
+      cachedTokens: histogram('cached_tokens', 'Number of cached tokens (prefix cache hits) per request', buckets.inputTokens),
       outputTokens: histogram('output_sequence_tokens', 'Output sequence length in tokens', buckets.outputTokens),
       outputTotal: of(
         metrics.counter('output_tokens_total', 'Total number of output tokens generated (updates in real-time)', { labelNames: ['model'] }),
@@ -135,6 +157,15 @@ export class FrontendMetrics {
     };
     this.#byModel.set(model, made);
     return made;
+  }
+}
+
+/** The real one takes its default where the configured prefix can't be a name (spec metrics 2). */
+function usablePrefix(asked: string = defaultPrefix): string {
+  try {
+    return metricName(asked);
+  } catch {
+    return defaultPrefix;
   }
 }
 
@@ -157,11 +188,17 @@ class Request implements RequestRecord {
     this.#instruments.inputTokens.observe(tokens);
   }
 
+  cached(tokens: number): void {
+    this.#instruments.cachedTokens.observe(tokens);
+  }
+
   output(tokens: number): void {
     if (tokens === 0) return;
     const now = performance.now();
-    if (this.#last === 0) this.#instruments.firstToken.observe((now - this.#start) / 1_000);
-    else this.#instruments.interToken.observe((now - this.#last) / 1_000 / tokens, tokens);
+    if (this.#last === 0) {
+      this.#instruments.queued.dec();
+      this.#instruments.firstToken.observe((now - this.#start) / 1_000);
+    } else this.#instruments.interToken.observe((now - this.#last) / 1_000 / tokens, tokens);
     this.#last = now;
     this.#tokens += tokens;
     this.#instruments.outputTotal.inc(tokens);
@@ -172,6 +209,8 @@ class Request implements RequestRecord {
     this.#over = true;
     this.#instruments.inflight.dec();
     this.#instruments.active.dec();
+    // A request waits until its first token, or until it ends without one.
+    if (this.#last === 0) this.#instruments.queued.dec();
     this.#instruments.duration.observe((performance.now() - this.#start) / 1_000);
     if (this.#tokens > 0) this.#instruments.outputTokens.observe(this.#tokens);
     this.#ended(outcome);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DynamoError } from '@dynamo/runtime';
 import { hashBytes } from '../model/checksum.ts';
 import type { CardFile, WireCard } from '../model/wire-card.ts';
-import { chatTemplateFromFiles } from '../template/chat-template.ts';
+import { type ChatTemplate, chatTemplateFromFiles, type TemplateFiles } from '../template/chat-template.ts';
 import { loadTokenizer } from '../tokenizer/hf.ts';
 import { type LongTextEncoder, longTextEncoder, longTextLength } from '../tokenizer/long-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -56,12 +56,19 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
       return {
         tokenizer: encoders.tokenizer,
         encode: (text) => (text.length < longTextLength ? encoders.tokenizer.encode(text) : encoders.long.encode(text)),
-        template: chats ? chatTemplateFromFiles({ tokenizerConfig: config, chatTemplate: templateText }) : undefined,
+        template: chats ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) }) : undefined,
         eosTokenIds: await eosOf(card, read),
       };
     },
     [Symbol.asyncDispose]: () => threads.disposeAsync(),
   };
+}
+
+/** A model that offers chat is not there until it has a template (spec llm 1.6). */
+function templateOf(card: WireCard, files: TemplateFiles): ChatTemplate {
+  const template = chatTemplateFromFiles(files);
+  if (template !== undefined) return template;
+  throw new DynamoError('not_found', `model '${card.display_name}' offers chat and has no chat template: tokenizer_config.json has no chat_template`);
 }
 
 async function eosOf(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<readonly number[]> {

@@ -21,8 +21,8 @@ const texts: Readonly<Record<number, string>> = {
   529: 'Service temporarily overloaded',
 };
 
-/** Reason phrases of statuses that are not registered. */
-const phrases: Readonly<Record<number, string>> = { 499: 'Client Closed Request', 529: 'Overloaded' };
+/** Reason phrases that differ from those of Node, or that it has none for. */
+const phrases: Readonly<Record<number, string>> = { 418: "I'm a teapot", 499: 'Client Closed Request', 529: 'Overloaded' };
 
 /** Names of failures inside an event stream, by status. */
 const streamTypes: Readonly<Record<number, string>> = {
@@ -62,7 +62,7 @@ export function streamFailure(thrown: unknown): string {
 }
 
 /** Whether a worker told of the failure itself, in a stream that it had opened: such streams have begun with status 200 (spec llm 0.2). */
-export const fromWorker = (error: DynamoError): boolean => error.origin === 'backend' || error.data['reason'] !== undefined;
+export const fromWorker = (error: DynamoError): boolean => error.origin === 'backend' || error.data['remote'] === true;
 
 const overloaded: readonly DynamoErrorCode[] = ['resource_exhausted', 'worker_overloaded', 'queue_limit_exceeded'];
 

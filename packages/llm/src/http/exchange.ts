@@ -7,7 +7,7 @@ import type { EventWriter } from './chat-answer.ts';
 import { type Failure, failure, failureOf, fromWorker, streamFailure } from './errors.ts';
 import type { RouteParts } from './routes/parts.ts';
 import { named } from './request-facts.ts';
-import { send } from './send.ts';
+import { send, sendJson } from './send.ts';
 import { drained, leaveSignal, sseEnd, sseHeaders } from './sse.ts';
 
 /** One text answer under way: its stream, how it is written, and who counts it. */
@@ -40,7 +40,7 @@ export async function sendWhole(
     if (left.signal.aborted) return void reply.hijack();
     throw new AnswerFailed(failureOf(named(error, answering.model), { first }), error);
   }
-  return reply.type('application/json').send(gather.text());
+  return sendJson(reply, gather.text());
 }
 
 /** Sends an answer as an event stream: per batch one string and one write, every chunk an event of its own. */

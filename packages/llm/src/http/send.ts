@@ -1,6 +1,8 @@
 import type { FastifyReply } from 'fastify';
 import type { Failure } from './errors.ts';
 
+/** Sends JSON text. As bytes, since the server would name a charset behind the type of text, and the real one does not. */
+export const sendJson = (reply: FastifyReply, text: string): FastifyReply => reply.header('content-type', 'application/json').send(Buffer.from(text));
+
 /** Sends a failure as the flat body of spec llm 0.1. */
-export const send = (reply: FastifyReply, told: Failure): FastifyReply =>
-  reply.code(told.status).type('application/json').send(JSON.stringify(told.body));
+export const send = (reply: FastifyReply, told: Failure): FastifyReply => sendJson(reply.code(told.status), JSON.stringify(told.body));

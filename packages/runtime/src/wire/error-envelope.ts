@@ -76,13 +76,14 @@ const onlyBackend = (type: string): boolean => type === 'EngineShutdown' || type
 /**
  * Reads an error from the wire; any subset of members will do, and what can't be read is `unknown`.
  *
- * The pair of class and reason wins over the older `error_type` when it is one of the table's.
+ * The pair of class and reason wins over the older `error_type` when it is one of the table's. The error's `data.remote`
+ * is true: the other side told of it, in a stream that was open.
  */
 export function decodeError(wire: unknown, depth = 0): DynamoError {
   const raw = typeof wire === 'object' && wire !== null ? (wire as Record<string, unknown>) : { message: wire };
   const message = String(raw['diagnostic'] ?? raw['message'] ?? 'error without a message');
   const { code, origin, reason } = byReason(raw) ?? byType(raw['error_type']);
-  const data = { ...(reason === undefined ? {} : { reason }), ...(isPublic(raw['public']) ? { public: raw['public'] } : {}) };
+  const data = { remote: true, ...(reason === undefined ? {} : { reason }), ...(isPublic(raw['public']) ? { public: raw['public'] } : {}) };
   const cause =
     raw['caused_by'] !== undefined && raw['caused_by'] !== null && depth < maxCauses ? decodeError(raw['caused_by'], depth + 1) : undefined;
   return new DynamoError(code, message, { origin, data, ...(cause === undefined ? {} : { cause }) });

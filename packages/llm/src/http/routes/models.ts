@@ -1,22 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import type { ListedModel, Readiness } from '../../frontend/serving-model.ts';
 import { failure } from '../errors.ts';
-import { send } from '../send.ts';
+import { send, sendJson } from '../send.ts';
 import type { RouteParts } from './parts.ts';
 
 /** `GET /v1/models`, `/v1/models/{id}` and `/v1/models/{id}/ready`; ids may hold slashes (spec llm 3.1). */
 export function modelsRoutes(server: FastifyInstance, parts: RouteParts): void {
-  server.get('/v1/models', (_request, reply) =>
-    reply.type('application/json').send(JSON.stringify({ object: 'list', data: parts.models.list().map(wireModel) })),
-  );
+  server.get('/v1/models', (_request, reply) => sendJson(reply, JSON.stringify({ object: 'list', data: parts.models.list().map(wireModel) })));
   server.get<{ Params: { '*': string } }>('/v1/models/*', (request, reply) => {
     const asked = request.params['*'];
     const found = parts.models.list().find(({ id }) => id === asked);
-    if (found !== undefined) return reply.type('application/json').send(JSON.stringify(wireModel(found)));
+    if (found !== undefined) return sendJson(reply, JSON.stringify(wireModel(found)));
     const name = asked.endsWith('/ready') ? asked.slice(0, -'/ready'.length) : undefined;
     const readiness = name === undefined ? undefined : parts.models.readiness(name);
     if (name === undefined || readiness === undefined) return send(reply, failure(404, 'Model not found'));
-    return reply.type('application/json').send(JSON.stringify(wireReadiness(name, readiness)));
+    return sendJson(reply, JSON.stringify(wireReadiness(name, readiness)));
   });
 }
 
