@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 export { CancellationToken, Component, Context, linkSignals, Namespace } from '@dynamo/runtime/internal';
-export type { ContextOptions, DiscoveryHost, LinkedSignal, ScopeLabels, TraceContext } from '@dynamo/runtime/internal';
+export type { ContextOptions, DiscoveryHost, LinkedSignal, TraceContext } from '@dynamo/runtime/internal';
 export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecord } from '@dynamo/runtime/internal';
 export { ModelDeploymentCard, ModelRuntimeConfig } from '@dynamo/llm/internal';
 export type { CardFile, ModelRuntimeConfigOptions, PublishedCard, WireCard } from '@dynamo/llm/internal';

@@ -22,6 +22,6 @@ export type { EndpointName } from './endpoint/path.ts';
 export { CancellationToken, linkSignals } from './async/cancellation.ts';
 export type { LinkedSignal } from './async/cancellation.ts';
 export { Component, Namespace } from './endpoint/component.ts';
-export type { DiscoveryHost, ScopeLabels } from './endpoint/component.ts';
+export type { DiscoveryHost } from './endpoint/component.ts';
 export { Context } from './endpoint/context.ts';
 export type { ContextOptions, TraceContext } from './endpoint/context.ts';

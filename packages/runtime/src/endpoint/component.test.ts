@@ -33,6 +33,8 @@ test('labels name the scope', () => {
   expect(component.namespace.labels).toEqual({ dynamo_namespace: 'ns' });
   expect(component.labels()).toEqual({ dynamo_namespace: 'ns', dynamo_component: 'backend' });
   expect(component.labels('generate')).toEqual({ dynamo_namespace: 'ns', dynamo_component: 'backend', dynamo_endpoint: 'generate' });
+  const odd = new Namespace({ discovery: mem() }, '9abc').component('a-b');
+  expect(odd.labels('é1')).toEqual({ dynamo_namespace: '_9abc', dynamo_component: 'a_b', dynamo_endpoint: '_1' });
 });
 
 test('lists what is in its scope and nothing of a longer name, ids beyond 2^63 in order', async () => {

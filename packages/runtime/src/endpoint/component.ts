@@ -1,3 +1,4 @@
+import { labelValue } from '@dynamo/metrics/internal';
 import type { Discovery, DiscoveryChange } from '../discovery/discovery.ts';
 import { decodeInstance } from '../wire/discovery-record.ts';
 import type { Instance, InstanceId } from './instance.ts';
@@ -7,13 +8,6 @@ import type { EndpointPath } from './path.ts';
 export interface DiscoveryHost {
   /** Where the records are. */
   readonly discovery: Discovery;
-}
-
-/** Labels that the real system stamps on every metric of a scope, before their values are made legal (spec metrics 2). */
-export interface ScopeLabels {
-  readonly dynamo_namespace: string;
-  readonly dynamo_component?: string;
-  readonly dynamo_endpoint?: string;
 }
 
 /**
@@ -46,9 +40,13 @@ export class Namespace {
     return `namespace/${escapeSegment(this.name)}`;
   }
 
-  /** Labels of this namespace. */
-  get labels(): ScopeLabels {
-    return { dynamo_namespace: this.name };
+  /**
+   * Labels that the real system stamps on every metric in it, in their legal form (spec metrics 2).
+   *
+   * @throws TypeError for a name without a letter or digit.
+   */
+  get labels(): Readonly<Record<string, string>> {
+    return { dynamo_namespace: labelValue(this.name) };
   }
 
   /** The instances of every endpoint in it now, by component, endpoint and ascending id. */
@@ -101,10 +99,10 @@ export class Component {
     return `${this.service}.${endpoint}-${id.toString(16)}`;
   }
 
-  /** Labels of this component, or of one of its endpoints. */
-  labels(endpoint?: string): ScopeLabels {
-    const own = { ...this.namespace.labels, dynamo_component: this.name };
-    return endpoint === undefined ? own : { ...own, dynamo_endpoint: endpoint };
+  /** Labels of this component's metrics, or of one of its endpoints'; see `Namespace.labels`. */
+  labels(endpoint?: string): Readonly<Record<string, string>> {
+    const own = { ...this.namespace.labels, dynamo_component: labelValue(this.name) };
+    return endpoint === undefined ? own : { ...own, dynamo_endpoint: labelValue(endpoint) };
   }
 
   /** The instances of its endpoints now, or of one of them, by endpoint and ascending id. */
