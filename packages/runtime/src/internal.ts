@@ -8,7 +8,7 @@ export type { ErrorRow } from './error.ts';
 export { silentLogger } from './log.ts';
 export { policies } from './client/policy/index.ts';
 export type { TypedClientOptions } from './client/client.ts';
-export type { ItemReader } from './planes/response/tcp/reader.ts';
+export type { ItemReader } from './planes/response/response-plane.ts';
 export { MemStore } from './discovery/mem/index.ts';
 export { mem } from './discovery/mem/index.ts';
 export { decodeInstance, decodeModel, encodeInstance, encodeModel, instanceKey } from './wire/discovery-record.ts';

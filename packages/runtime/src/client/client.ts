@@ -1,21 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { itemsOf } from '../async/batches.ts';
 import type { Discovery } from '../discovery/discovery.ts';
-import type { Instance } from '../endpoint/instance.ts';
+import type { Instance, InstanceId } from '../endpoint/instance.ts';
 import { type EndpointPath, type EndpointName, parseEndpointPath } from '../endpoint/path.ts';
 import { DynamoError } from '../error.ts';
 import type { Settings } from '../options.ts';
-import type { RequestSender } from '../planes/request/tcp/dial.ts';
-import type { ResponseListener } from '../planes/response/tcp/listen.ts';
-import { type ItemReader, ResponseReader } from '../planes/response/tcp/reader.ts';
+import type { RequestSender } from '../planes/request/request-plane.ts';
+import type { ItemReader, ResponseListener, ResponseStream } from '../planes/response/response-plane.ts';
 import { codecs } from '../wire/codec.ts';
-import { encodeControl } from '../wire/control.ts';
-import { encodeRequestFrame } from '../wire/request-frame.ts';
+import { type CallHome, encodeControl } from '../wire/control.ts';
 import { encodeTwoPart } from '../wire/two-part.ts';
 import { isInstanceFault } from './faults.ts';
 import { InstanceSet } from './instances.ts';
 import { policies } from './policy/index.ts';
 import type { CallOptions, Client, ClientOptions, Route, RoutePolicy } from './types.ts';
+import { throwIfCancelled, watchCall } from './watch-call.ts';
 
 /** What a runtime lends to its clients. */
 export interface ClientParts {
@@ -72,29 +71,42 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   }
 
   async *#call(request: Req, call: CallOptions): AsyncGenerator<readonly Res[]> {
-    if (call.signal?.aborted === true) throw cancelled(call.signal);
+    throwIfCancelled(call.signal);
     const route = await this.#route(request, call);
-    const instance = this.#set.find(route.instance);
-    if (instance === undefined) throw new DynamoError('cannot_connect', `instance_id=${route.instance} not found for endpoint ${this.#name}`);
-    const responses = await this.#parts.responses();
-    const reader = new ResponseReader({ codec: instance.codec, readItem: instance.codec === 'msgpack' ? this.#options.readItem : undefined });
     let outcome: unknown;
-    using _watch = this.#guard(reader, instance, call);
-    using _expected = this.#send({ request: (route.request as Req | undefined) ?? request, instance, call, reader, responses });
     try {
-      for (let batch = await reader.next(); batch !== undefined; batch = await reader.next()) {
+      const instance = this.#find(route.instance);
+      const responses = await this.#parts.responses();
+      throwIfCancelled(call.signal);
+      const subject = randomUUID();
+      const readItem = instance.codec === 'msgpack' ? this.#options.readItem : undefined;
+      // Expected before the request leaves: acknowledgement and call-home race on two sockets.
+      const stream = responses.expect(subject, { codec: instance.codec, readItem });
+      using _watch = watchCall(stream, { instance, call, set: this.#set, callHomeMs: this.#parts.settings.timeouts.callHomeMs });
+      this.#send({ request: (route.request as Req | undefined) ?? request, instance, call, stream, home: { address: responses.address, subject } });
+      for (let batch = await stream.next(); batch !== undefined; batch = await stream.next()) {
         if (route.seen !== undefined) for (const item of batch) route.seen(item);
         yield batch as readonly Res[];
       }
     } catch (error) {
       outcome = error;
-      if (DynamoError.is(error, 'worker_overloaded') && error.message.startsWith('Server overloaded:')) this.#set.overload(instance.id);
-      else if (isInstanceFault(error)) this.#set.quarantine(instance.id);
+      this.#blame(route.instance, error);
       throw error;
     } finally {
-      reader.leave();
       route.done?.(outcome);
     }
+  }
+
+  #find(id: InstanceId): Instance {
+    const instance = this.#set.find(id);
+    if (instance === undefined) throw new DynamoError('cannot_connect', `instance_id=${id} not found for endpoint ${this.#name}`);
+    return instance;
+  }
+
+  /** Keeps an instance out of routing for a while when the failure is its own (spec runtime-wire 10). */
+  #blame(id: InstanceId, error: unknown): void {
+    if (DynamoError.is(error, 'worker_overloaded') && error.message.startsWith('Server overloaded:')) this.#set.overload(id);
+    else if (isInstanceFault(error)) this.#set.quarantine(id);
   }
 
   async #route(request: Req, call: CallOptions): Promise<Route> {
@@ -110,62 +122,23 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     });
   }
 
-  /** Registers the stream before the request leaves: acknowledgement and call-home race on two sockets. */
-  #send(sending: { request: Req; instance: Instance; call: CallOptions; reader: ResponseReader; responses: ResponseListener }): Disposable {
-    const { instance, call, reader, responses } = sending;
-    if (!('tcp' in instance.transport)) throw new DynamoError('cannot_connect', `instance ${instance.id} is not reachable over TCP`);
-    const slash = instance.transport.tcp.indexOf('/');
-    const path = instance.transport.tcp.slice(slash + 1);
+  #send(sending: { request: Req; instance: Instance; call: CallOptions; stream: ResponseStream; home: CallHome }): void {
+    const { instance, call, stream } = sending;
     const id = call.id ?? randomUUID();
-    const subject = randomUUID();
     const { encodeRequest } = this.#options;
     const body = codecs[instance.codec].encode(encodeRequest === undefined ? sending.request : encodeRequest(sending.request));
     const header = encodeControl({
       id,
       codec: instance.codec,
-      response: { address: responses.address, subject },
+      response: sending.home,
       ...(call.metadata === undefined ? {} : { metadata: call.metadata }),
     });
-    const headers = { 'request-id': id, 'x-endpoint-path': path, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
-    const frame = encodeRequestFrame({ path, headers, payload: encodeTwoPart({ header, body }) }, this.#parts.settings.request.maxFrameBytes);
-    const expected = responses.expect(subject, reader);
-    this.#parts.sender.send(instance.transport.tcp.slice(0, slash), frame, (refused) => {
-      if (refused !== undefined && !reader.attached) reader.fail(refused);
+    const headers = { 'request-id': id, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
+    const payload = encodeTwoPart({ header, body });
+    const { maxFrameBytes } = this.#parts.settings.request;
+    this.#parts.sender.send({ transport: instance.transport, headers, payload, maxFrameBytes }, (refused) => {
+      // A worker that has called home has taken the request, whatever becomes of its acknowledgement.
+      if (refused !== undefined && !stream.attached) stream.fail(refused);
     });
-    return expected;
-  }
-
-  /** Everything that may end a call from outside: its signal, its limits, its instance's departure. */
-  #guard(reader: ResponseReader, instance: Instance, call: CallOptions): Disposable {
-    const { callHomeMs } = this.#parts.settings.timeouts;
-    const home = setTimeout(() => {
-      if (!reader.attached)
-        reader.fail(new DynamoError('connection_timeout', `instance ${instance.id} took the request and did not call home within ${callHomeMs} ms`));
-    }, callHomeMs);
-    const whole =
-      call.timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => reader.fail(new DynamoError('response_timeout', `no complete answer within ${call.timeoutMs} ms`)), call.timeoutMs);
-    const gone = this.#set.onGone((id) => {
-      if (id === instance.id && !reader.attached)
-        reader.fail(new DynamoError('disconnected', 'Worker disconnected before response stream was established'));
-    });
-    const { signal } = call;
-    const onAbort = (): void => {
-      const error = cancelled(signal);
-      reader.fail(error, error.data['kind'] === 'kill' ? 'kill' : 'stop');
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-    return {
-      [Symbol.dispose]() {
-        clearTimeout(home);
-        clearTimeout(whole);
-        gone[Symbol.dispose]();
-        signal?.removeEventListener('abort', onAbort);
-      },
-    };
   }
 }
-
-const cancelled = (signal: AbortSignal | undefined): DynamoError =>
-  DynamoError.is(signal?.reason, 'cancelled') ? signal.reason : new DynamoError('cancelled', 'the call was cancelled', { cause: signal?.reason });

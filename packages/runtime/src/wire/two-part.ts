@@ -15,7 +15,7 @@ const nothing = new Uint8Array(0);
 export function encodeTwoPart(message: { header?: Uint8Array; body?: Uint8Array }): Uint8Array {
   const header = message.header ?? nothing;
   const body = message.body ?? nothing;
-  const bytes = Buffer.alloc(prefixBytes + header.length + body.length);
+  const bytes = Buffer.allocUnsafe(prefixBytes + header.length + body.length).fill(0, 0, prefixBytes);
   bytes.writeUInt32BE(header.length, 4);
   bytes.writeUInt32BE(body.length, 12);
   bytes.set(header, prefixBytes);

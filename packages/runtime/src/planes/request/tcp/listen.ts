@@ -1,77 +1,127 @@
 import type { Socket } from 'node:net';
 import type { Logger } from '../../../log.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
-import { listen, type Listener } from '../../../net/listen.ts';
-import { encodeAck, spanRequestFrame } from '../../../wire/request-frame.ts';
+import { listen } from '../../../net/listen.ts';
+import { encodeAck, type RequestSpan, spanRequestFrame } from '../../../wire/request-frame.ts';
+import type { Accept, RequestListener, RequestListenOptions } from '../request-plane.ts';
 
-/** One request as it came off the wire. */
-export interface IncomingRequest {
-  readonly headers: Readonly<Record<string, string>>;
-  /** A two-part message; a copy, which may be kept. */
-  readonly payload: Buffer;
+export type { IncomingRequest, RequestListener } from '../request-plane.ts';
+
+/** How long a peer may leave a frame incomplete or acknowledgements unread, in milliseconds: then it is let go. */
+const defaultStallMs = 30_000;
+
+/** How long a refused peer may take to read why, in milliseconds. */
+const lingerMs = 1_000;
+
+const accepted = encodeAck('');
+
+/** What a connection needs of its listener. */
+interface Inlet {
+  readonly handlers: ReadonlyMap<string, Accept>;
+  readonly maxFrameBytes: number;
+  readonly stallMs: number;
+  readonly log: Logger;
 }
-
-/** Takes a request at once, or says why not: the text goes back as the refusal. */
-export type Accept = (request: IncomingRequest) => string | undefined;
-
-/** Where requests arrive: one server a runtime, one path an endpoint. */
-export interface RequestListener extends Listener {
-  /** Accepts requests for a path; disposing refuses them from then on. */
-  handle(path: string, accept: Accept): Disposable;
-}
-
-/** How long a frame may stay incomplete, in milliseconds: a peer that sends half of one and hangs is let go. */
-const halfFrameMs = 30_000;
 
 /** Opens the request plane's receiving side. */
-export async function listenForRequests(options: { host: string; port: number; maxFrameBytes: number; log: Logger }): Promise<RequestListener> {
+export async function listenForRequests(options: RequestListenOptions): Promise<RequestListener> {
+  const { host, port, log, maxFrameBytes, stallMs = defaultStallMs } = options;
   const handlers = new Map<string, Accept>();
-  const listener = await listen({ ...options, accept: (socket) => serve(socket, { handlers, ...options }) });
+  const inlet: Inlet = { handlers, maxFrameBytes, stallMs, log };
+  const listener = await listen({ host, port, log, accept: (socket) => serve(socket, inlet) });
   return {
     address: listener.address,
     handle(path, accept) {
       handlers.set(path, accept);
-      return { [Symbol.dispose]: () => void handlers.delete(path) };
+      return {
+        [Symbol.dispose]() {
+          if (handlers.get(path) === accept) handlers.delete(path);
+        },
+      };
     },
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
 }
 
-function serve(socket: Socket, options: { handlers: ReadonlyMap<string, Accept>; maxFrameBytes: number; log: Logger }): void {
+function serve(socket: Socket, inlet: Inlet): void {
   const frames = new FrameBuffer();
-  let half: NodeJS.Timeout | undefined;
-  socket.on('error', () => {}); // 'close' follows; a caller that goes takes nothing with it here.
-  socket.once('close', () => clearTimeout(half));
-  socket.on('data', (chunk: Buffer) => {
-    clearTimeout(half);
+  const peer = socket.remoteAddress;
+  let stall: NodeJS.Timeout | undefined;
+  const watch = (what: string): void => {
+    clearTimeout(stall);
+    stall = setTimeout(() => {
+      inlet.log.warn({ peer, stallMs: inlet.stallMs }, what);
+      socket.destroy();
+    }, inlet.stallMs).unref();
+  };
+
+  function onData(chunk: Buffer): void {
+    clearTimeout(stall);
     const bytes = frames.add(chunk);
-    let at = 0;
+    let at: number;
+    // The acknowledgements of one read leave in one segment.
+    socket.cork();
     try {
-      for (
-        let span = spanRequestFrame(bytes, at, options.maxFrameBytes);
-        span !== undefined;
-        span = spanRequestFrame(bytes, at, options.maxFrameBytes)
-      ) {
-        const text = accept(options.handlers, span);
-        socket.write(encodeAck(text ?? ''));
-        at = span.end;
-      }
+      at = take(bytes);
     } catch (error) {
-      options.log.warn({ error: String(error), peer: socket.remoteAddress }, 'closed a request connection');
-      socket.end(encodeAck(`Read error: ${error instanceof Error ? error.message : String(error)}`));
+      breakOff(error);
       return;
+    } finally {
+      socket.uncork();
     }
     frames.keep(bytes, at);
-    if (frames.pending) half = setTimeout(() => socket.destroy(), halfFrameMs).unref();
-  });
+    if (frames.pending) watch('a peer sent part of a request and no more');
+    if (socket.writableNeedDrain) holdBack();
+  }
+
+  function take(bytes: Buffer): number {
+    let at = 0;
+    for (;;) {
+      const span = spanRequestFrame(bytes, at, inlet.maxFrameBytes);
+      if (span === undefined) return at;
+      const refusal = accept(inlet, span);
+      socket.write(refusal === undefined ? accepted : encodeAck(refusal));
+      at = span.end;
+    }
+  }
+
+  /** A peer that takes no acknowledgements gets no more of its requests read. */
+  function holdBack(): void {
+    socket.pause();
+    watch('a peer sends requests and takes no acknowledgements');
+    socket.once('drain', () => {
+      clearTimeout(stall);
+      if (frames.pending) watch('a peer sent part of a request and no more');
+      socket.resume();
+    });
+  }
+
+  /** Where the next frame begins is not known any more: nothing is read on, and the peer hears why. */
+  function breakOff(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    inlet.log.warn({ error: why, peer }, 'closed a request connection');
+    socket.off('data', onData).resume();
+    socket.end(encodeAck(`Read error: ${why}`));
+    stall = setTimeout(() => socket.destroy(), lingerMs).unref();
+  }
+
+  socket.on('error', () => {}); // 'close' follows; a caller that goes takes nothing with it here.
+  socket.once('close', () => clearTimeout(stall));
+  socket.on('data', onData);
 }
 
-function accept(handlers: ReadonlyMap<string, Accept>, span: { path: Buffer; headers: Buffer; payload: Buffer }): string | undefined {
+function accept({ handlers, log }: Inlet, span: RequestSpan): string | undefined {
   const path = span.path.toString();
   if (path.includes('\uFFFD')) return 'Invalid endpoint path';
   const handler = handlers.get(path);
   if (handler === undefined) return `Server unavailable: unknown endpoint ${path}`;
-  return handler({ headers: readHeaders(span.headers), payload: Buffer.from(span.payload) });
+  try {
+    return handler({ headers: readHeaders(span.headers), payload: Buffer.from(span.payload) });
+  } catch (error) {
+    // It is this request's fault or its handler's, not that of the others on the connection.
+    log.error({ path, error: String(error) }, 'could not take a request');
+    return `Invalid request: ${String(error)}`;
+  }
 }
 
 /** None of the headers is needed to answer, so what can't be read is left out. */
@@ -79,7 +129,8 @@ function readHeaders(bytes: Buffer): Record<string, string> {
   if (bytes.length === 0) return {};
   try {
     const value: unknown = JSON.parse(bytes.toString());
-    return typeof value === 'object' && value !== null ? (value as Record<string, string>) : {};
+    if (typeof value !== 'object' || value === null) return {};
+    return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
   } catch {
     return {};
   }

@@ -1,39 +1,51 @@
 import type { Socket } from 'node:net';
-import { listen, type Listener } from '../../../net/listen.ts';
+import { type Logger, silentLogger } from '../../../log.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
+import { listen } from '../../../net/listen.ts';
 import { decodeHandshake } from '../../../wire/control.ts';
 import { spanTwoPart } from '../../../wire/two-part.ts';
-import type { ResponseReader } from './reader.ts';
+import type { ResponseListener, ResponseListenOptions } from '../response-plane.ts';
+import { TcpResponseStream } from './stream.ts';
+
+export type { ResponseListener } from '../response-plane.ts';
 
 /** How long a socket may take to say which stream it belongs to, in milliseconds. */
-const handshakeMs = 10_000;
+const defaultHandshakeMs = 10_000;
+
+/** How long a worker may leave a frame incomplete, in milliseconds. */
+const defaultStallMs = 30_000;
+
+/** How long a worker may take to close after a stop before it is killed, in milliseconds. */
+const defaultStopGraceMs = 5_000;
 
 /** A handshake is some hundred bytes; more is no handshake. */
 const maxHandshakeBytes = 64 * 1024;
 
-/** Where workers call home: one listener a runtime, one connection a stream. */
-export interface ResponseListener extends Listener {
-  /** Expects a worker to show `subject`; disposing stops expecting it. */
-  expect(subject: string, reader: ResponseReader): Disposable;
-}
-
 /** Opens the response plane's listener. */
-export async function listenForResponses(options: { host: string; port: number }): Promise<ResponseListener> {
-  const expected = new Map<string, ResponseReader>();
-  const listener = await listen({ ...options, accept: (socket) => greet(socket, expected) });
+export async function listenForResponses(options: ResponseListenOptions): Promise<ResponseListener> {
+  const { host, port, log = silentLogger, handshakeMs = defaultHandshakeMs } = options;
+  const limits = { stallMs: options.stallMs ?? defaultStallMs, stopGraceMs: options.stopGraceMs ?? defaultStopGraceMs };
+  const expected = new Map<string, TcpResponseStream>();
+  const listener = await listen({ host, port, log, accept: (socket) => greet(socket, { expected, handshakeMs, log }) });
   return {
     address: listener.address,
-    expect(subject, reader) {
-      expected.set(subject, reader);
-      return { [Symbol.dispose]: () => void expected.delete(subject) };
+    expect(subject, how) {
+      const stream = new TcpResponseStream({ ...how, ...limits, onLeave: () => void expected.delete(subject) });
+      expected.set(subject, stream);
+      return stream;
     },
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
 }
 
-function greet(socket: Socket, expected: Map<string, ResponseReader>): void {
+function greet(socket: Socket, options: { expected: Map<string, TcpResponseStream>; handshakeMs: number; log: Logger }): void {
+  const { expected, handshakeMs, log } = options;
   const frames = new FrameBuffer();
-  const timer = setTimeout(() => socket.destroy(), handshakeMs).unref();
+  const peer = socket.remoteAddress;
+  const timer = setTimeout(() => {
+    log.warn({ peer, handshakeMs }, 'a worker connected and did not say which stream it answers');
+    socket.destroy();
+  }, handshakeMs).unref();
   socket.on('error', () => {}); // 'close' follows, and that is where it is handled.
   socket.once('close', () => clearTimeout(timer));
   const onData = (chunk: Buffer): void => {
@@ -42,10 +54,12 @@ function greet(socket: Socket, expected: Map<string, ResponseReader>): void {
     if (handshake === undefined) return frames.keep(bytes, 0);
     clearTimeout(timer);
     socket.off('data', onData);
-    const reader = expected.get(handshake.subject);
+    const stream = expected.get(handshake.subject);
     expected.delete(handshake.subject);
-    if (reader === undefined) socket.destroy();
-    else reader.attach(socket, bytes.subarray(handshake.end));
+    if (stream !== undefined) return stream.attach(socket, bytes.subarray(handshake.end));
+    // Common and harmless: the caller has left before its worker came.
+    log.debug({ peer, subject: handshake.subject }, 'let go a worker whose stream nobody expects');
+    socket.destroy();
   };
   socket.on('data', onData);
 }

@@ -3,70 +3,67 @@ import { DynamoError } from '../../../error.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { decodeFrame } from '../../../wire/annotated.ts';
 import type { CodecName } from '../../../wire/codec.ts';
-import { decodePrologue } from '../../../wire/control.ts';
+import { decodePrologue, sentinel } from '../../../wire/control.ts';
 import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
-
-/** Reads one item straight from a frame's bytes, or gives up with undefined so that the general decoder reads it. */
-export type ItemReader = (bytes: Uint8Array, start: number, end: number) => unknown;
+import type { ItemReader, ResponseStream, StreamOptions } from '../response-plane.ts';
 
 /** Largest response frame, in bytes: the real system sets no limit and 40 MiB items pass; memory must have one. */
 const maxResponseBytes = 1024 * 1024 * 1024;
 
 /** How many decoded items may wait for a slow consumer before the socket is paused. */
-const waitingLimit = 1024;
+const waitingItems = 1024;
 
-/** How long a worker may take to close after a stop before it is killed, in milliseconds. */
-const stopGraceMs = 5_000;
+/** How many bytes of items may wait, that is: a few reads of the socket. */
+const waitingBytes = 4 * 1024 * 1024;
 
 const stopFrame = encodeTwoPart({ header: Buffer.from('"stop"') });
 const killFrame = encodeTwoPart({ header: Buffer.from('"kill"') });
+const sentinelBytes = Buffer.from(sentinel);
 
-/** The caller's end of one response stream: everything that one socket read held comes out as one array. */
-export class ResponseReader {
+/** A response stream over a socket of its own (spec runtime-wire 6). */
+export class TcpResponseStream implements ResponseStream {
   readonly #codec: CodecName;
   readonly #readItem: ItemReader | undefined;
+  readonly #stallMs: number;
+  readonly #stopGraceMs: number;
+  readonly #onLeave: () => void;
   readonly #frames: FrameBuffer = new FrameBuffer();
   #items: unknown[] = [];
+  #itemBytes = 0;
   #socket: Socket | undefined;
   #wake: (() => void) | undefined;
   #started = false;
   #final = false;
   #ended = false;
-  #error: DynamoError | undefined;
   #left = false;
-  #graceTimer: NodeJS.Timeout | undefined;
+  #error: DynamoError | undefined;
+  #stall: NodeJS.Timeout | undefined;
+  #grace: NodeJS.Timeout | undefined;
 
-  constructor(options: { codec: CodecName; readItem?: ItemReader | undefined }) {
+  constructor(options: StreamOptions & { stallMs: number; stopGraceMs: number; onLeave: () => void }) {
     this.#codec = options.codec;
     this.#readItem = options.readItem;
+    this.#stallMs = options.stallMs;
+    this.#stopGraceMs = options.stopGraceMs;
+    this.#onLeave = options.onLeave;
   }
 
-  /** True once the worker has called home. */
   get attached(): boolean {
     return this.#socket !== undefined;
   }
 
   /** Takes over the socket that has shown this stream's subject, with what it sent behind its handshake. */
   attach(socket: Socket, rest: Buffer): void {
-    if (this.#left || this.#ended) {
-      socket.end(killFrame);
-      return;
-    }
+    if (this.#left || this.#ended) return dismissNow(socket);
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.once('close', () => this.#closed());
     if (rest.length > 0) this.#read(rest);
   }
 
-  /** The next batch, or undefined at the clean end; throws after the good items that came before an error. */
   async next(): Promise<readonly unknown[] | undefined> {
     for (;;) {
-      if (this.#items.length > 0) {
-        const batch = this.#items;
-        this.#items = [];
-        if (this.#socket?.isPaused() === true) this.#socket.resume();
-        return batch;
-      }
+      if (this.#items.length > 0) return this.#take();
       if (this.#ended) {
         if (this.#error !== undefined) throw this.#error;
         return undefined;
@@ -75,7 +72,6 @@ export class ResponseReader {
     }
   }
 
-  /** Ends the stream for its reader with an error; an open worker is stopped or killed. */
   fail(error: DynamoError, how: 'stop' | 'kill' = 'kill'): void {
     if (this.#ended) return;
     this.#error ??= error;
@@ -83,13 +79,23 @@ export class ResponseReader {
     this.#dismiss(how);
   }
 
-  /** The consumer has gone: kills the worker unless the stream is complete. */
   leave(): void {
     this.#left = true;
-    if (!this.#ended) {
-      this.#end();
-      this.#dismiss('kill');
+    this.#onLeave();
+    if (this.#ended) return;
+    this.#end();
+    this.#dismiss('kill');
+  }
+
+  #take(): readonly unknown[] {
+    const batch = this.#items;
+    this.#items = [];
+    this.#itemBytes = 0;
+    if (this.#socket?.isPaused() === true) {
+      this.#socket.resume();
+      this.#watch();
     }
+    return batch;
   }
 
   #read(chunk: Buffer): void {
@@ -110,15 +116,16 @@ export class ResponseReader {
       return;
     }
     this.#frames.keep(bytes, this.#ended ? bytes.length : at);
-    if (this.#items.length >= waitingLimit) this.#socket?.pause();
+    this.#itemBytes += at;
+    if (this.#items.length >= waitingItems || (this.#items.length > 0 && this.#itemBytes >= waitingBytes)) this.#socket?.pause();
+    this.#watch();
     if (this.#items.length > 0) this.#ring();
   }
 
   #control(header: Buffer): void {
     if (!this.#started) {
       const refused = decodePrologue(header);
-      if (refused !== null)
-        return this.fail(new DynamoError('unavailable', `Worker generate() failed before response stream: ${refused}`, { data: { broken: true } }));
+      if (refused !== null) return this.fail(notStarted(refused));
       this.#started = true;
     } else if (header.equals(sentinelBytes)) {
       if (this.#final) this.#end();
@@ -128,13 +135,7 @@ export class ResponseReader {
   }
 
   #item(bytes: Buffer, start: number, end: number): void {
-    if (!this.#started) {
-      return this.fail(
-        new DynamoError('unavailable', 'Worker generate() failed before response stream: malformed prologue: expected HeaderOnly ControlMessage', {
-          data: { broken: true },
-        }),
-      );
-    }
+    if (!this.#started) return this.fail(notStarted('malformed prologue: expected HeaderOnly ControlMessage'));
     if (this.#final) return this.fail(new DynamoError('backend_protocol', 'the worker sent an item after its final frame'));
     const fast = this.#readItem?.(bytes, start, end);
     if (fast !== undefined) {
@@ -148,8 +149,24 @@ export class ResponseReader {
     else if (frame.kind === 'error') this.#error ??= frame.error;
   }
 
+  /** A worker that has begun a frame, or said its last word, must go on soon; between frames it may take as long as it likes. */
+  #watch(): void {
+    if (this.#stall !== undefined) clearTimeout(this.#stall);
+    this.#stall = undefined;
+    const owes = this.#frames.pending || this.#final || this.#error !== undefined;
+    // While the consumer holds the socket back, the worker can't go on.
+    if (!owes || this.#ended || this.#socket?.isPaused() === true) return;
+    this.#stall = setTimeout(() => this.#overdue(), this.#stallMs).unref();
+  }
+
+  #overdue(): void {
+    if (this.#final || this.#error !== undefined) this.#end();
+    else this.fail(incomplete(`: part of a frame, and no more for ${this.#stallMs} ms`));
+    if (this.#socket !== undefined) dismissNow(this.#socket);
+  }
+
   #closed(): void {
-    clearTimeout(this.#graceTimer);
+    clearTimeout(this.#grace);
     if (this.#ended) return;
     if (this.#final || this.#error !== undefined) return this.#end();
     this.fail(this.#started ? incomplete() : new DynamoError('disconnected', 'Worker disconnected before response stream was established'));
@@ -158,14 +175,15 @@ export class ResponseReader {
   #dismiss(how: 'stop' | 'kill'): void {
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed || this.#final) return void socket?.destroy();
+    if (how === 'kill') return dismissNow(socket);
     socket.resume();
-    if (how === 'kill') return void socket.end(killFrame, () => socket.destroy());
     socket.write(stopFrame);
-    this.#graceTimer = setTimeout(() => void socket.end(killFrame, () => socket.destroy()), stopGraceMs).unref();
+    this.#grace = setTimeout(() => dismissNow(socket), this.#stopGraceMs).unref();
   }
 
   #end(): void {
     this.#ended = true;
+    clearTimeout(this.#stall);
     this.#ring();
   }
 
@@ -175,6 +193,13 @@ export class ResponseReader {
   }
 }
 
-const sentinelBytes = Buffer.from('"sentinel"');
+/** The word fits into any socket's buffer, so that it leaves even if the worker does not read. */
+function dismissNow(socket: Socket): void {
+  socket.resume();
+  socket.end(killFrame, () => socket.destroy());
+}
 
-const incomplete = (): DynamoError => new DynamoError('stream_incomplete', 'Stream ended before generation completed');
+const incomplete = (more = ''): DynamoError => new DynamoError('stream_incomplete', `Stream ended before generation completed${more}`);
+
+const notStarted = (why: string): DynamoError =>
+  new DynamoError('unavailable', `Worker generate() failed before response stream: ${why}`, { data: { broken: true } });

@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { FrameBuffer } from './frame-buffer.ts';
+
+/** Reads frames of one length byte and so many bytes, the way the planes do. */
+function feed(buffer: FrameBuffer, chunk: Buffer): string[] {
+  const frames: string[] = [];
+  const bytes = buffer.add(chunk);
+  let at = 0;
+  while (at < bytes.length && at + 1 + bytes[at]! <= bytes.length) {
+    frames.push(bytes.toString('latin1', at + 1, at + 1 + bytes[at]!));
+    at += 1 + bytes[at]!;
+  }
+  buffer.keep(bytes, at);
+  return frames;
+}
+
+test('frames come out whole, however the bytes were cut', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 255 })), fc.array(fc.integer({ min: 1, max: 300 })), (frames, cuts) => {
+      const stream = Buffer.concat(frames.map((frame) => Buffer.from([frame.length, ...frame])));
+      const buffer = new FrameBuffer();
+      const read: string[] = [];
+      let at = 0;
+      for (let turn = 0; at < stream.length; turn++) {
+        const next = at + (cuts[turn % Math.max(1, cuts.length)] ?? 7);
+        // Each read has memory of its own that is overwritten afterwards: nothing may go on looking at it.
+        const chunk = Buffer.from(stream.subarray(at, next));
+        read.push(...feed(buffer, chunk));
+        chunk.fill(0xee);
+        at = next;
+      }
+      expect(read).toEqual(frames.map((frame) => Buffer.from(frame).toString('latin1')));
+      expect(buffer.pending).toBe(false);
+    }),
+  );
+});
+
+test('the memory of a large frame goes with it, though the next frame has begun', () => {
+  const buffer = new FrameBuffer();
+  const large = Buffer.alloc(8 << 20);
+  buffer.keep(buffer.add(large), 0);
+  const bytes = buffer.add(Buffer.from('rest'));
+  expect(buffer.capacity).toBeGreaterThanOrEqual(8 << 20);
+  buffer.keep(bytes, 8 << 20);
+  expect(buffer.capacity).toBeLessThanOrEqual(65_536);
+  expect(buffer.add(Buffer.from('!')).toString()).toBe('rest!');
+});
+
+test('a read that ends with a whole frame is not held', () => {
+  const buffer = new FrameBuffer();
+  const chunk = Buffer.alloc(1 << 20);
+  expect(buffer.add(chunk)).toBe(chunk);
+  buffer.keep(chunk, chunk.length);
+  expect(buffer.capacity).toBe(0);
+});

@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import type { Logger } from '../../log.ts';
+
+/** A case that an implementation can't pass, and why. */
+export interface Skipped {
+  readonly case: string;
+  readonly reason: string;
+}
+
+/** A logger that keeps its warnings and errors. */
+export function notebook(): { readonly lines: string[]; readonly log: Logger } {
+  const lines: string[] = [];
+  const note = (_fields: unknown, message: string): void => void lines.push(message);
+  return { lines, log: { debug() {}, info() {}, warn: note, error: note } };
+}
+
+/** Bare peers of a plane that is a stream of bytes: they send what no implementation would. */
+export interface Bytes {
+  connect(address: string): Promise<Socket>;
+  /** Listens where an implementation will connect. */
+  listen(accept: (socket: Socket) => void): Promise<{ readonly address: string } & AsyncDisposable>;
+}
+
+/** Bare peers over TCP. */
+export const tcpBytes: Bytes = {
+  async connect(address) {
+    const socket = connect({ port: Number(address.split(':')[1]), host: '127.0.0.1', noDelay: true });
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    return socket;
+  },
+  async listen(accept) {
+    const sockets = new Set<Socket>();
+    const server = createServer({ noDelay: true }, (socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      accept(socket);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return {
+      address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+      async [Symbol.asyncDispose]() {
+        for (const socket of sockets) socket.destroy();
+        server.close();
+        await once(server, 'close');
+      },
+    };
+  },
+};
+
+/** Everything that a socket says until it closes. */
+export async function heard(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  if (!socket.closed) await once(socket, 'close');
+  return Buffer.concat(chunks);
+}
+
+/** How many TCP connections this process has open. */
+export const openSockets = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+
+/**
+ * Declares the cases of a contract: each runs on a stage of its own, must leave no socket open, and may be skipped only
+ * with a reason.
+ */
+export function cases<Stage extends AsyncDisposable>(open: () => Promise<Stage>, skip: readonly Skipped[]) {
+  return (name: string, body: (stage: Stage) => Promise<void>): void => {
+    const skipped = skip.find((entry) => entry.case === name);
+    test.skipIf(skipped !== undefined)(skipped === undefined ? name : `${name} (${skipped.reason})`, async () => {
+      const before = openSockets();
+      {
+        await using stage = await open();
+        await body(stage);
+      }
+      await expect.poll(openSockets, { timeout: 5_000 }).toBeLessThanOrEqual(before);
+    });
+  };
+}
