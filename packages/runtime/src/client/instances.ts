@@ -15,10 +15,12 @@ export class InstanceSet implements AsyncDisposable {
   readonly #gone = new Set<(id: InstanceId) => void>();
   readonly #waiters = new Set<() => void>();
   readonly #quarantineMs: number;
+  readonly #log: Logger;
   #sorted: readonly Instance[] = [];
 
   constructor(discovery: Discovery, name: EndpointName, options: { quarantineMs: number; log: Logger }) {
     this.#quarantineMs = options.quarantineMs;
+    this.#log = options.log;
     const prefix = `${name.namespace}/${name.component}/${name.endpoint}`;
     this.#loop = this.#follow(discovery, prefix).catch((error: unknown) =>
       options.log.error({ error: String(error), prefix }, 'the watch of instances has ended'),
@@ -95,7 +97,11 @@ export class InstanceSet implements AsyncDisposable {
 
   #put(record: DiscoveryRecord): void {
     const instance = decodeInstance(record);
-    if (instance === undefined) return;
+    if (instance === undefined) {
+      this.#log.warn({ key: record.key }, 'ignored a record that is no instance');
+      // What stood under the key before stands there no more.
+      return this.#remove(record.key);
+    }
     this.#known.set(record.key, instance);
     this.#quarantined.delete(instance.id);
   }

@@ -1,10 +1,11 @@
-import { type FSWatcher, watch } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
 import type { Bucket, DiscoveryRecord } from '../discovery.ts';
-import type { Tidings } from '../follow.ts';
-import { keyOf } from './names.ts';
+import { FolderWatch, type OpenNotices } from './folder-watch.ts';
+import { keyOf, temporaryPrefix } from './names.ts';
 
 interface Seen {
   readonly mtimeMs: number;
@@ -12,114 +13,130 @@ interface Seen {
   readonly record: DiscoveryRecord | undefined;
 }
 
-/** How often a watched folder is looked at when the kernel's notices fail, in milliseconds. */
-const pollMs = 500;
+/** Largest record that is read, in bytes: model cards with their templates take some hundred kilobytes. */
+const maxRecordBytes = 16 * 1024 * 1024;
 
-/** How often it is looked at although the notices work: they can be lost, and files expire without one. */
-const safetyPollMs = 2_000;
+/** How many files are read at once: each costs a descriptor while it lasts. */
+const filesAtOnce = 64;
 
-/** One bucket's folder: lists its live records and tells when they may have changed. One watcher, however many subscribers. */
-export class BucketFolder implements Tidings, Disposable {
+/** One bucket's folder: lists its live records and tells when they may have changed. */
+export class BucketFolder implements Disposable {
   readonly path: string;
+  /** Tells when the folder may have changed. */
+  readonly changes: FolderWatch;
   readonly #bucket: Bucket;
   readonly #log: Logger;
   readonly #ttlMs: number;
   readonly #cache = new Map<string, Seen>();
-  readonly #listeners = new Set<() => void>();
-  #watcher: FSWatcher | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** Files that have had their log line. */
+  readonly #complained = new Set<string>();
 
-  constructor(root: string, bucket: Bucket, options: { log: Logger; ttlMs: number }) {
+  constructor(root: string, bucket: Bucket, options: { log: Logger; ttlMs: number; notices?: OpenNotices | undefined }) {
     this.path = join(root, bucket);
+    this.changes = new FolderWatch(this.path, options);
     this.#bucket = bucket;
     this.#log = options.log;
     this.#ttlMs = options.ttlMs;
   }
 
-  /** The records whose files are younger than the time to live. What can't be read is left out with one log line. */
+  /**
+   * The records whose files are younger than the time to live. A file that can't be read is left out with one log line.
+   *
+   * @throws DynamoError `unavailable` when the folder itself can't be read.
+   */
   async list(): Promise<DiscoveryRecord[]> {
-    const names = await readdir(this.path).catch(ignoreMissing);
+    const names = await this.#names();
     const present = new Set(names);
     for (const name of this.#cache.keys()) if (!present.has(name)) this.#cache.delete(name);
-    const records = await Promise.all((names ?? []).map((name) => this.#read(name)));
-    return records.filter((record) => record !== undefined);
+    for (const name of this.#complained) if (!present.has(name)) this.#complained.delete(name);
+    const records: DiscoveryRecord[] = [];
+    for (let at = 0; at < names.length; at += filesAtOnce) {
+      const read = await Promise.all(names.slice(at, at + filesAtOnce).map((name) => this.#read(name)));
+      for (const record of read) if (record !== undefined) records.push(record);
+    }
+    return records;
   }
 
   /** Deletes the files of processes that have died. */
   async expire(): Promise<void> {
-    for (const name of (await readdir(this.path).catch(ignoreMissing)) ?? []) {
-      const path = join(this.path, name);
-      const found = await stat(path).catch(ignoreMissing);
-      if (found === undefined || Date.now() - found.mtimeMs <= this.#ttlMs) continue;
-      await unlink(path).catch(ignoreMissing);
-      this.#log.info({ file: name, ageMs: Math.round(Date.now() - found.mtimeMs) }, 'removed a record whose owner has stopped');
-      this.#ring();
+    for (const name of await this.#names()) {
+      try {
+        await this.#expireOne(name);
+      } catch (error) {
+        this.#complain(name, { error: String(error) }, 'could not remove a record whose owner has stopped');
+      }
     }
-  }
-
-  subscribe(ring: () => void): Disposable {
-    this.#listeners.add(ring);
-    this.#start();
-    return {
-      [Symbol.dispose]: () => {
-        this.#listeners.delete(ring);
-        if (this.#listeners.size === 0) this[Symbol.dispose]();
-      },
-    };
   }
 
   [Symbol.dispose](): void {
-    this.#watcher?.close();
-    this.#watcher = undefined;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.changes[Symbol.dispose]();
+  }
+
+  async #expireOne(name: string): Promise<void> {
+    const path = join(this.path, name);
+    const found = await stat(path).catch(ignoreMissing);
+    if (found === undefined || !found.isFile() || !this.#isOld(found)) return;
+    await unlink(path).catch(ignoreMissing);
+    this.#log.info({ file: name, ageMs: Math.round(Date.now() - found.mtimeMs) }, 'removed a record whose owner has stopped');
+    this.changes.ring();
+  }
+
+  async #names(): Promise<string[]> {
+    try {
+      return (await readdir(this.path).catch(ignoreMissing)) ?? [];
+    } catch (error) {
+      throw fromFileError(error, this.path);
+    }
   }
 
   async #read(name: string): Promise<DiscoveryRecord | undefined> {
+    if (name.startsWith(temporaryPrefix)) return undefined;
     const key = keyOf(name);
+    if (key === undefined) return this.#complain(name, {}, 'ignored a file whose name is no discovery key');
     const path = join(this.path, name);
-    const found = key === undefined ? undefined : await stat(path).catch(ignoreMissing);
-    if (key === undefined || found === undefined || Date.now() - found.mtimeMs > this.#ttlMs) return undefined;
     const seen = this.#cache.get(name);
-    // A heartbeat moves the time and nothing else; records never change in place without changing their time too.
-    if (seen !== undefined && seen.mtimeMs === found.mtimeMs && seen.size === found.size) return seen.record;
-    const value = await readFile(path, 'utf8').catch(ignoreMissing);
-    if (value === undefined) return undefined;
-    const record = isRecord(value) ? { bucket: this.#bucket, key, value } : undefined;
-    if (record === undefined && (seen === undefined || seen.record !== undefined))
-      this.#log.warn({ file: name, bytes: found.size }, 'ignored a discovery file that is no record');
-    this.#cache.set(name, { mtimeMs: found.mtimeMs, size: found.size, record });
-    return record;
-  }
-
-  #start(): void {
-    if (this.#timer !== undefined) return;
-    const polling = (everyMs: number): void => {
-      clearInterval(this.#timer);
-      this.#timer = setInterval(() => this.#ring(), everyMs).unref();
-    };
-    polling(safetyPollMs);
     try {
-      this.#watcher = watch(this.path, { persistent: false }, () => this.#ring());
-      this.#watcher.on('error', (error) => fallBack(error));
+      const found = await stat(path).catch(ignoreMissing);
+      if (found === undefined || this.#isOld(found)) return undefined;
+      // A heartbeat moves the time and nothing else; records never change in place without changing their time too.
+      if (seen !== undefined && seen.mtimeMs === found.mtimeMs && seen.size === found.size) return seen.record;
+      const value = found.isFile() && found.size <= maxRecordBytes ? await readFile(path, 'utf8').catch(ignoreMissing) : '';
+      if (value === undefined) return undefined;
+      const record = isRecord(value) ? { bucket: this.#bucket, key, value } : undefined;
+      this.#cache.set(name, { mtimeMs: found.mtimeMs, size: found.size, record });
+      if (record === undefined) return this.#complain(name, { bytes: found.size }, 'ignored a discovery file that is no record');
+      this.#complained.delete(name);
+      return record;
     } catch (error) {
-      fallBack(error);
-    }
-    const log = this.#log;
-    function fallBack(error: unknown): void {
-      // The kernel's notices are few and other processes hold many (EMFILE, ENOSPC): looking often works everywhere.
-      log.warn({ error: String(error), everyMs: pollMs }, 'polls the discovery folder');
-      polling(pollMs);
+      this.#complain(name, { error: String(error) }, 'could not read a discovery file');
+      // For want of a descriptor, say: what was known of it stands until it can be read.
+      return seen?.record;
     }
   }
 
-  #ring(): void {
-    for (const ring of this.#listeners) ring();
+  #isOld(found: Stats): boolean {
+    return Date.now() - found.mtimeMs > this.#ttlMs;
+  }
+
+  #complain(name: string, fields: Readonly<Record<string, unknown>>, message: string): undefined {
+    if (this.#complained.has(name)) return;
+    this.#complained.add(name);
+    this.#log.warn({ file: name, bucket: this.#bucket, ...fields }, message);
   }
 }
 
 /** Makes a bucket's folder. */
-export const makeFolder = async (path: string): Promise<void> => void (await mkdir(path, { recursive: true }));
+export const makeFolder = async (path: string): Promise<void> => {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw fromFileError(error, path);
+  }
+};
+
+/** Turns what the file system says into an error of ours. */
+export const fromFileError = (error: unknown, path: string): DynamoError =>
+  new DynamoError('unavailable', `discovery folder ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 
 function isRecord(text: string): boolean {
   try {

@@ -14,7 +14,7 @@ const files = new Map();
 parentPort.on('message', ({ path, value }) => {
   if (value === null) files.delete(path);
   else files.set(path, value);
-  parentPort.postMessage(path);
+  parentPort.postMessage(null);
 });
 setInterval(() => {
   const now = new Date();
@@ -36,28 +36,31 @@ export interface Heartbeat extends AsyncDisposable {
   release(path: string): Promise<void>;
 }
 
-/** Starts the thread. It does not keep the process alive. */
+/** Starts the thread. It keeps the process alive only while an answer of it is awaited. */
 export function startHeartbeat(everyMs: number): Heartbeat {
   const worker = new Worker(source, { eval: true, workerData: { everyMs }, execArgv: [], env: {} });
-  const waiting = new Map<string, (() => void)[]>();
-  worker.on('message', (path: string) => waiting.get(path)?.shift()?.());
-  worker.on('exit', () => {
-    for (const resolvers of waiting.values()) for (const resolve of resolvers) resolve();
-    waiting.clear();
+  // The thread answers in the order in which it is told.
+  const waiting: (() => void)[] = [];
+  let ended = false;
+  worker.on('message', () => {
+    waiting.shift()?.();
+    if (waiting.length === 0) worker.unref();
+  });
+  worker.once('exit', () => {
+    ended = true;
+    for (const resolve of waiting.splice(0)) resolve();
   });
   worker.unref();
   const tell = (path: string, value: string | null): Promise<void> => {
+    if (ended) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
-    waiting.set(path, [...(waiting.get(path) ?? []), resolve]);
+    if (waiting.push(resolve) === 1) worker.ref();
     worker.postMessage({ path, value });
     return promise;
   };
   return {
     keep: (path, value) => tell(path, value),
-    release: async (path) => {
-      await tell(path, null);
-      waiting.delete(path);
-    },
+    release: (path) => tell(path, null),
     async [Symbol.asyncDispose]() {
       await worker.terminate();
     },

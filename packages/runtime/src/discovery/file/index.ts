@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
 import { matches } from '../changes.ts';
-import type { Bucket, Discovery, DiscoveryRecord } from '../discovery.ts';
+import type { Bucket, Discovery, DiscoveryQuery, DiscoveryRecord } from '../discovery.ts';
 import { follow } from '../follow.ts';
-import { BucketFolder, ignoreMissing, makeFolder } from './bucket.ts';
+import { BucketFolder, fromFileError, ignoreMissing, makeFolder } from './bucket.ts';
+import type { OpenNotices } from './folder-watch.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { fileNameOf, temporaryPrefix } from './names.ts';
 
@@ -14,34 +15,33 @@ import { fileNameOf, temporaryPrefix } from './names.ts';
 export const defaultTtlMs = 10_000;
 
 /** Discovery through files in a folder that all processes share; needs no server. */
-export async function file(options: { root: string; log: Logger; ttlMs?: number }): Promise<Discovery> {
+export async function file(options: { root: string; log: Logger; ttlMs?: number; notices?: OpenNotices }): Promise<Discovery> {
   const ttlMs = options.ttlMs ?? defaultTtlMs;
   const beatMs = Math.max(1_000, ttlMs / 3);
   await using undo = new AsyncDisposableStack();
   const heartbeat = undo.use(startHeartbeat(Math.min(beatMs, ttlMs / 3)));
   const folders = new Map<Bucket, Promise<BucketFolder>>();
   const folder = (bucket: Bucket): Promise<BucketFolder> => {
-    const opened = folders.get(bucket) ?? openFolder(bucket);
+    const known = folders.get(bucket);
+    if (known !== undefined) return known;
+    const opened = openFolder(bucket);
     folders.set(bucket, opened);
+    // What could not be opened is tried anew the next time; whoever asked hears of the failure.
+    opened.catch(() => folders.delete(bucket));
     return opened;
   };
   async function openFolder(bucket: Bucket): Promise<BucketFolder> {
-    const opened = new BucketFolder(options.root, bucket, { log: options.log, ttlMs });
+    const opened = new BucketFolder(options.root, bucket, { log: options.log, ttlMs, notices: options.notices });
     await makeFolder(opened.path);
     return opened;
   }
-  let expiring = Promise.resolve();
-  const janitor = setInterval(() => {
-    expiring = (async () => {
-      for (const opened of folders.values()) await (await opened).expire();
-    })().catch((error: unknown) => options.log.warn({ error: String(error) }, 'could not clean the discovery folder'));
-  }, beatMs).unref();
+  const janitor = startJanitor(folders, { everyMs: beatMs, log: options.log });
   undo.defer(async () => {
-    clearInterval(janitor);
-    await expiring;
+    await janitor[Symbol.asyncDispose]();
     for (const opened of folders.values()) (await opened)[Symbol.dispose]();
   });
-  const own = undo.use(new AsyncDisposableStack());
+  const own = new Set<() => Promise<void>>();
+  undo.defer(async () => void (await Promise.all([...own].map((withdraw) => withdraw()))));
   const kept = undo.move();
 
   async function put(record: DiscoveryRecord): Promise<AsyncDisposable> {
@@ -54,8 +54,9 @@ export async function file(options: { root: string; log: Logger; ttlMs?: number 
       (withdrawn ??= (async () => {
         await heartbeat.release(path);
         await unlink(path).catch(ignoreMissing);
+        own.delete(withdraw);
       })());
-    own.defer(withdraw);
+    own.add(withdraw);
     return { [Symbol.asyncDispose]: withdraw };
   }
 
@@ -68,20 +69,60 @@ export async function file(options: { root: string; log: Logger; ttlMs?: number 
     },
     async *watch(query, { signal }) {
       const opened = await folder(query.bucket);
-      yield* follow(opened, async () => (await opened.list()).filter((record) => matches(query, record.key)), { signal });
+      yield* follow(opened.changes, patient(opened, options.log, query), { signal });
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Deletes the files of the dead at a fixed rhythm, as every process does (spec runtime-wire 3.2). */
+function startJanitor(folders: ReadonlyMap<Bucket, Promise<BucketFolder>>, options: { everyMs: number; log: Logger }): AsyncDisposable {
+  let round: Promise<void> | undefined;
+  let failing = false;
+  const clean = async (): Promise<void> => {
+    try {
+      for (const opened of folders.values()) await (await opened).expire();
+      failing = false;
+    } catch (error) {
+      if (!failing) options.log.warn({ error: String(error) }, 'could not clean the discovery folder');
+      failing = true;
+    } finally {
+      round = undefined;
+    }
+  };
+  const timer = setInterval(() => (round ??= clean()), options.everyMs).unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await round;
+    },
+  };
+}
+
+/** Looks at a folder for a watch: while it can't be read, what was seen last stands, and one line says why. */
+function patient(folder: BucketFolder, log: Logger, query: DiscoveryQuery): () => Promise<readonly DiscoveryRecord[]> {
+  let last: readonly DiscoveryRecord[] = [];
+  let failing = false;
+  return async () => {
+    try {
+      last = (await folder.list()).filter((record) => matches(query, record.key));
+      failing = false;
+    } catch (error) {
+      if (!failing) log.warn({ error: String(error), bucket: query.bucket }, 'could not look at the discovery folder');
+      failing = true;
+    }
+    return last;
   };
 }
 
 /** Written aside and linked into place: a reader never sees half a record, and of two writers one fails. */
 async function create(directory: string, path: string, record: DiscoveryRecord): Promise<void> {
   const temporary = join(directory, `${temporaryPrefix}${randomBytes(8).toString('hex')}`);
-  await writeFile(temporary, record.value, { mode: 0o644 });
   try {
+    await writeFile(temporary, record.value, { mode: 0o644 });
     await link(temporary, path);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw fromFileError(cause, directory);
     throw new DynamoError('invalid_argument', `discovery key '${record.bucket}/${record.key}' exists already`, { cause, data: { key: record.key } });
   } finally {
     await unlink(temporary).catch(ignoreMissing);

@@ -48,7 +48,7 @@ export function dialRequests(options: RequestDialOptions): RequestSender {
     },
     [Symbol.dispose]() {
       disposed = true;
-      for (const connection of [...connections.values()]) connection.close();
+      for (const connection of connections.values()) connection.close();
     },
   };
 }
