@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { instanceOf } from '../testing/wire-stub.ts';
+import { policyContract } from './policy.contract.ts';
+import { roundRobin } from './round-robin.ts';
+
+policyContract({ open: roundRobin, skip: [] });
+
+test('it walks the ascending ids from the smallest, and joins and leaves do not reset the count', async () => {
+  const policy = roundRobin();
+  const pick = async (...ids: bigint[]): Promise<bigint> => (await policy.pick(null, ids.map(instanceOf), {})).instance;
+  expect([await pick(1n, 2n, 3n), await pick(1n, 2n, 3n), await pick(1n, 2n, 3n, 4n)]).toEqual([1n, 2n, 3n]);
+  expect([await pick(1n, 2n), await pick(1n, 2n)]).toEqual([2n, 1n]);
+});
