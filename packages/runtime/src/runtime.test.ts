@@ -1,5 +1,8 @@
-import { connect } from 'node:net';
 import { getEventListeners, once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { collect } from './async/pipe.ts';
@@ -8,8 +11,13 @@ import { mem, MemStore } from './discovery/mem/index.ts';
 import type { Handler } from './endpoint/handler.ts';
 import type { Served } from './endpoint/serve.ts';
 import { DynamoError } from './error.ts';
+import { notebook, openSockets, tcpBytes } from './planes/testing/stage.ts';
 import { DistributedRuntime } from './runtime.ts';
-import { encodeRequestFrame } from './wire/request-frame.ts';
+import { encodeItem } from './wire/annotated.ts';
+import { decodeControl, encodeHandshake, encodePrologue } from './wire/control.ts';
+import { encodeInstance } from './wire/discovery-record.ts';
+import { encodeAck, encodeRequestFrame, spanRequestFrame } from './wire/request-frame.ts';
+import { decodeTwoPart, encodeTwoPart } from './wire/two-part.ts';
 
 beforeEach(() => {
   vi.stubEnv('DYN_TCP_RPC_HOST', '127.0.0.1');
@@ -211,6 +219,101 @@ test('a consumer that does not read pauses the worker', async () => {
   await stream.return!();
 });
 
+test('a reader that never drains stops nobody else and leaves nothing behind', async () => {
+  const sockets = openSockets();
+  {
+    const ended: unknown[] = [];
+    await using run = await pair<string, string>(async function* (how, { signal }) {
+      try {
+        if (how === 'quick') return yield how;
+        for (;;) yield 'x'.repeat(10_000);
+      } finally {
+        if (how !== 'quick') ended.push(signal.reason);
+      }
+    });
+    const stalled = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const stream = run.client.generate('endless')[Symbol.asyncIterator]();
+        await stream.next();
+        return stream;
+      }),
+    );
+    const second = await run.caller.client<string, string>('demo.backend.generate');
+    await second.ready();
+    for (let i = 0; i < 50; i++) expect(await collect(second.generate('quick'))).toEqual(['quick']);
+    expect(ended).toEqual([]);
+    await Promise.all(stalled.map((stream) => stream.return?.()));
+    await expect.poll(() => ended).toHaveLength(5);
+    expect(ended[0]).toMatchObject({ code: 'cancelled', data: { kind: 'kill' } });
+  }
+  await expect.poll(openSockets).toBeLessThanOrEqual(sockets);
+});
+
+test('a discovery folder full of garbage costs one line a file, and no call', async () => {
+  await using stack = new AsyncDisposableStack();
+  const root = await mkdtemp(join(tmpdir(), 'dynamo-runtime-'));
+  stack.defer(() => rm(root, { recursive: true, force: true }));
+  vi.stubEnv('DYN_FILE_KV', root);
+  const { lines, log } = notebook();
+  const worker = stack.use(await DistributedRuntime.connect({ discovery: 'file' }));
+  await worker.serve('demo.backend.generate', count);
+  const caller = stack.use(await DistributedRuntime.connect({ discovery: 'file', log }));
+  const client = await caller.client<{ n: number }, { i: number }>('demo.backend.generate');
+  await client.ready();
+  const garbage = [
+    '{"type":"Endp',
+    '',
+    '[]',
+    '{"type":"Endpoint"}',
+    '{"type":"Endpoint","namespace":"demo","component":"backend","endpoint":"generate"}',
+  ];
+  for (const [index, text] of garbage.entries()) await writeFile(join(root, 'v1/instances', `demo%2Fbackend%2Fgenerate%2F${index}`), text);
+  for (let i = 0; i < 20; i++) {
+    expect(await collect(client.generate({ n: 2 }))).toHaveLength(2);
+    await sleep(10);
+  }
+  expect(client.instances).toHaveLength(1);
+  await expect.poll(() => lines).toHaveLength(garbage.length);
+  const second = await caller.client<{ n: number }, { i: number }>('demo.backend.generate');
+  await second.ready();
+  expect(await collect(second.generate({ n: 2 }))).toHaveLength(2);
+});
+
+test('a worker that hangs in the middle of a frame fails its own call, and the other worker answers', async () => {
+  await using run = await pair(count);
+  const instance = { ...run.served.instance, id: 1n };
+  // It takes every request, calls home, and sends half of its second item.
+  const hung = await tcpBytes.listen((socket) =>
+    socket.on('data', (frame: Buffer) => {
+      const { payload } = spanRequestFrame(frame, 0, 1 << 20)!;
+      const { address, subject } = decodeControl(decodeTwoPart(payload).header).response;
+      socket.write(encodeAck(''));
+      void tcpBytes.connect(address).then((home) => {
+        const item = encodeTwoPart({ body: encodeItem({ i: 0 }, 'msgpack') });
+        home.write(
+          Buffer.concat([
+            encodeTwoPart({ header: encodeHandshake(subject) }),
+            encodeTwoPart({ header: encodePrologue(null) }),
+            item,
+            item.subarray(0, 30),
+          ]),
+        );
+      });
+    }),
+  );
+  await using stack = new AsyncDisposableStack();
+  stack.use(hung);
+  const discovery = stack.use(mem(run.store));
+  await discovery.put(encodeInstance({ ...instance, transport: { tcp: `${hung.address}/path` } }));
+  await run.client.ready({ min: 2 });
+  const reading = run.client.generate({ n: 1 }, { instance: 1n, timeoutMs: 200 })[Symbol.asyncIterator]();
+  expect((await reading.next()).value).toEqual({ i: 0 });
+  const failed = expect(reading.next()).rejects.toMatchObject({ code: 'response_timeout' });
+  for (let i = 0; i < 10; i++) expect(await collect(run.client.generate({ n: 3 }, { instance: run.served.instance.id }))).toHaveLength(3);
+  await failed;
+  for (let i = 0; i < 10; i++) expect(await collect(run.client.generate({ n: 3 }))).toHaveLength(3);
+});
+
 test('round-robin walks ascending ids, direct hits its instance', async () => {
   await using stack = new AsyncDisposableStack();
   const store = new MemStore();
@@ -249,5 +352,5 @@ test('two thousand calls leave no listener and no socket behind', async () => {
   for (let i = 0; i < 2_000; i += 50)
     await Promise.all(Array.from({ length: 50 }, () => collect(run.client.generate({ n: 1 }, { signal: abort.signal }))));
   expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
-  await expect.poll(() => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length).toBeLessThan(10);
+  await expect.poll(openSockets).toBeLessThan(10);
 });
