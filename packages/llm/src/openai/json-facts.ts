@@ -1,6 +1,6 @@
 import { maxDepth } from './json-reader.ts';
 
-/** What `JSON.parse` does not tell of a text that it accepts. */
+/** What `JSON.parse` does not tell of a text. */
 export interface JsonFacts {
   /** Names in all objects of the text, repeated ones included. */
   readonly members: number;
@@ -20,7 +20,8 @@ const unpaired = /\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u
 const exactDigits = 15;
 
 /**
- * Looks through a text that `JSON.parse` accepted, in one pass that jumps over strings.
+ * Looks through a text in one pass that jumps over strings. It need not be JSON: what is found then means nothing, but is
+ * found in linear time, and too deep a text is noticed before `JSON.parse` builds it.
  *
  * Numbers that are members of the outermost object under a name in `floats` are never inexact: whoever reads those reads
  * floats anyway.
@@ -43,7 +44,7 @@ export function factsOf(text: string, floats: ReadonlySet<string>): JsonFacts {
       i = end;
     } else if (char === colon) members++;
     else if (char === brace || char === bracket) {
-      if (++depth > maxDepth) suspect = true;
+      if (++depth > maxDepth) return { members, inexact, suspect: true };
     } else if (char === endBrace || char === endBracket) depth--;
     else if (char === minus || (char >= zero && char <= nine)) {
       const end = endOfNumber(text, i + 1);
@@ -56,18 +57,19 @@ export function factsOf(text: string, floats: ReadonlySet<string>): JsonFacts {
   return { members, inexact, suspect };
 }
 
-/** The index of the quote that ends the string which begins at `start`. */
+/** The index of the quote that ends the string which begins at `start`, or the text's length. */
 function endOfString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let slashes = 0;
     while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++;
     if (slashes % 2 === 0) return end;
   }
+  return text.length;
 }
 
 function endOfNumber(text: string, start: number): number {
   let end = start;
-  // Digits, dot, exponent and signs; the text is known to be JSON.
+  // Digits, dot, exponent and signs: enough where the text is JSON.
   for (let char = text.charCodeAt(end); (char >= zero && char <= nine) || char === 0x2e || char === 0x2b || char === minus || (char | 0x20) === 0x65;)
     char = text.charCodeAt(++end);
   return end;
@@ -93,3 +95,24 @@ export function countMembers(value: unknown): number {
   for (const name in map) count += 1 + countMembers(map[name]);
   return count;
 }
+
+const shortEscapes: Readonly<Record<string, string>> = { '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r' };
+const controls = /[\u0000-\u001f]/g;
+
+/** A text in which control characters inside strings are escaped: 1.6.1 forgives clients that forget to. */
+export function escapeControls(text: string): string {
+  let escaped = '';
+  let copied = 0;
+  for (let start = text.indexOf('"'); start !== -1;) {
+    const end = endOfString(text, start);
+    const inside = text.slice(start, end);
+    if (inside.search(controls) !== -1) {
+      escaped += text.slice(copied, start) + inside.replace(controls, escapeOf);
+      copied = end;
+    }
+    start = text.indexOf('"', end + 1);
+  }
+  return escaped + text.slice(copied);
+}
+
+const escapeOf = (char: string): string => shortEscapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -1,8 +1,7 @@
-import { Float } from '@dynamo/runtime/internal';
 import { malformed } from '../failure.ts';
-import { countMembers, factsOf } from '../json-facts.ts';
+import { countMembers, escapeControls, factsOf } from '../json-facts.ts';
 import { JsonFault, JsonReader } from '../json-reader.ts';
-import { Members } from '../members.ts';
+import { Members, withoutRepeats } from '../members.ts';
 import { notAnObject, readTyped } from './streamed.ts';
 import { type FieldTable, fieldsOf, memberMismatch, usualMembers } from './struct.ts';
 import { type Field, type StructShape, f32 } from './type.ts';
@@ -65,34 +64,51 @@ export function bodyType(tables: BodyTables): BodyType {
 export function readBody(text: string, type: BodyType): ReadBody {
   const quick = readQuickly(text, type);
   if (quick !== undefined) return quick;
+  const fault = faultIn(text, type);
+  if (fault === undefined) return readCarefully(text, type);
+  const mended = escapeControls(text);
+  if (mended === text || faultIn(mended, type) !== undefined) throw malformed(fault.describe(text));
+  return readCarefully(mended, type);
+}
+
+function faultIn(text: string, type: BodyType): JsonFault | undefined {
   try {
     check(new JsonReader(text), type);
+    return undefined;
   } catch (fault) {
-    if (fault instanceof JsonFault) throw malformed(fault.describe(text));
+    if (fault instanceof JsonFault) return fault;
     throw fault;
   }
-  const value = usualMembers(type.all, JSON.parse(text, exactly) as Record<string, unknown>);
+}
+
+function readCarefully(text: string, type: BodyType): ReadBody {
+  const value = readExactly(text, type);
   return { value, others: Object.keys(value).filter((name) => !type.all.fields.has(name)) };
 }
 
 /** The common case, without positions; undefined when anything is out of the ordinary. */
 function readQuickly(text: string, type: BodyType): ReadBody | undefined {
+  const facts = factsOf(text, type.floats);
+  if (facts.suspect) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const facts = factsOf(text, type.floats);
-  if (facts.suspect || facts.members !== countMembers(value)) return undefined;
-  if (facts.inexact) value = JSON.parse(text, exactly);
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || facts.members !== countMembers(value)) return undefined;
   const body = value as Record<string, unknown>;
   for (const [alias, name] of type.own.aliases) if (Object.hasOwn(body, alias) && !rename(body, alias, name)) return undefined;
   const others = unknownNames(body, type.all);
-  if (others === undefined) return undefined;
-  return { value: facts.inexact ? usualMembers(type.all, body) : body, others };
+  if (others === undefined || !facts.inexact) return others && { value: body, others };
+  // A number may be a float where an integer must be: look again at the exact values.
+  const exact = readExactly(text, type);
+  return unknownNames(exact, type.all) && { value: exact, others };
 }
+
+/** A body that was found to be right, with exact numbers and in its usual form. */
+const readExactly = (text: string, type: BodyType): Record<string, unknown> =>
+  usualMembers(type.all, withoutRepeats(new JsonReader(text).value()) as Record<string, unknown>);
 
 const none: readonly string[] = [];
 
@@ -137,14 +153,4 @@ function check(reader: JsonReader, type: BodyType): void {
   if (mismatch !== undefined) throw new JsonFault(mismatch, reader.faultIndex());
   reader.leave();
   reader.end();
-}
-
-/** Keeps what `JSON.parse` would lose: whether a whole number was written as a float, and the digits of long integers. */
-function exactly(_name: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || context?.source === undefined) return value;
-  const { source } = context;
-  if (!/^-?\d+$/.test(source) || Object.is(value, -0)) return Number.isInteger(value) ? new Float(value) : value;
-  if (Number.isSafeInteger(value)) return value;
-  const integer = source.length <= 20 ? BigInt(source) : undefined;
-  return integer !== undefined && integer < 1n << 64n && integer >= -(1n << 63n) ? integer : new Float(value);
 }
