@@ -62,29 +62,63 @@ export function startPeer(python: string, script: string, options: { args: reado
   };
 }
 
-/** Starts the real HTTP frontend and waits until it answers. */
+/** The last words of a process, kept for the day when it fails: with `INTEROP_VERBOSE` they are also shown as they come. */
+function lastWords(child: ChildProcess): () => string {
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (more: string) => {
+      text = (text + more).slice(-tailCharacters);
+      if (process.env['INTEROP_VERBOSE']) process.stderr.write(more);
+    });
+  }
+  return () => text.trim();
+}
+
+/** How much of a log is kept: some thirty lines. */
+const tailCharacters = 6_000;
+
+/**
+ * Starts the real HTTP frontend and waits until it answers.
+ *
+ * @throws Error with the end of its log when it ends, or has not answered within `limitMs` (default 40 seconds).
+ */
 export async function startFrontend(
   python: string,
-  options: { port: number; env: Record<string, string> },
+  options: { port: number; env: Record<string, string>; limitMs?: number },
 ): Promise<{ url: string } & AsyncDisposable> {
+  const { port, env, limitMs = 40_000 } = options;
   const args = ['-m', 'dynamo.frontend', '--discovery-backend', 'file', '--request-plane', 'tcp', '--event-plane', 'zmq'];
-  const child = spawn(python, [...args, '--http-host', '127.0.0.1', '--http-port', String(options.port)], {
-    env: { ...process.env, ...options.env, HF_HUB_OFFLINE: '1' },
-    stdio: process.env['INTEROP_VERBOSE'] ? 'inherit' : 'ignore',
+  const child = spawn(python, [...args, '--http-host', '127.0.0.1', '--http-port', String(port)], {
+    env: { ...process.env, ...env, HF_HUB_OFFLINE: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const url = `http://127.0.0.1:${options.port}`;
-  for (let tries = 0; tries < 400; tries++) {
-    if ((await fetch(`${url}/live`).catch(() => undefined))?.ok === true) break;
+  const log = lastWords(child);
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+    child.once('close', (code, signal) => resolve(`ended with ${signal ?? code}`));
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  const failed = await Promise.race([ended, answers(`${url}/live`, limitMs)]);
+  if (failed !== undefined) {
+    await stop();
+    throw new Error(`the real frontend ${failed}; the end of its log:\n${log() || '(nothing)'}`);
+  }
+  return { url, [Symbol.asyncDispose]: stop };
+}
+
+/** Waits until an address answers well; says so when it does not in time. */
+async function answers(url: string, limitMs: number): Promise<string | undefined> {
+  const until = performance.now() + limitMs;
+  while (performance.now() < until) {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+    if (answer?.ok === true) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
+  return `did not answer ${url} within ${limitMs} ms`;
 }
 
 /** A port that was free a moment ago. */

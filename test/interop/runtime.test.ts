@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, DistributedRuntime, DynamoError } from '@dynamo/runtime';
-import { collect } from '@dynamo/runtime/internal';
+import { collect, decodeError } from '@dynamo/runtime/internal';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callFromPython, findPython, type Peer, scene, startPeer } from './python.ts';
 
@@ -85,7 +85,8 @@ describe.skipIf('missing' in found)('our client, the real Python worker', () => 
       () => undefined,
       (thrown: unknown) => thrown,
     );
-    expect(DynamoError.is(error) && error.message).toBe(wire['diagnostic']);
+    const { code, origin, data } = decodeError(wire);
+    expect(error).toMatchObject({ name: 'DynamoError', code, origin, data, message: wire['diagnostic'] });
   });
 });
 
@@ -137,7 +138,6 @@ describe.skipIf('missing' in found)('the real Python client, our worker', () => 
   });
 
   test('every error row reads there as when Python had raised it', async () => {
-    const { decodeError } = await import('@dynamo/runtime/internal');
     const requests = rows.map((row) => {
       const { code, message, origin, data } = decodeError(wireError(row));
       return { n: 0, code, message, origin, reason: data['reason'] };
