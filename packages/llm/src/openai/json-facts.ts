@@ -1,3 +1,4 @@
+import { chars, isDigit, isExponent } from './json-chars.ts';
 import { maxDepth } from './json-reader.ts';
 
 /** What `JSON.parse` does not tell of a text. */
@@ -9,9 +10,6 @@ export interface JsonFacts {
   /** Whether 1.6.1 refuses the text all the same: too deep, a number beyond a double, an unpaired surrogate. */
   readonly suspect: boolean;
 }
-
-const [quote, backslash, colon, minus, zero, nine] = [0x22, 0x5c, 0x3a, 0x2d, 0x30, 0x39];
-const [bracket, endBracket, brace, endBrace] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /** An escaped half of a surrogate pair without its other half, or what looks like one: the strict reader decides. */
 const unpaired = /\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]/;
@@ -35,18 +33,18 @@ export function factsOf(text: string, floats: ReadonlySet<string>): JsonFacts {
   let nameEnd = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text.charCodeAt(i);
-    if (char === quote) {
+    if (char === chars.quote) {
       const end = endOfString(text, i);
       if (depth === 1) {
         nameStart = i + 1;
         nameEnd = end;
       }
       i = end;
-    } else if (char === colon) members++;
-    else if (char === brace || char === bracket) {
+    } else if (char === chars.colon) members++;
+    else if (char === chars.brace || char === chars.bracket) {
       if (++depth > maxDepth) return { members, inexact, suspect: true };
-    } else if (char === endBrace || char === endBracket) depth--;
-    else if (char === minus || (char >= zero && char <= nine)) {
+    } else if (char === chars.endBrace || char === chars.endBracket) depth--;
+    else if (char === chars.minus || isDigit(char)) {
       const end = endOfNumber(text, i + 1);
       const kind = kindOfNumber(text, i, end);
       if (kind === 'infinite') suspect = true;
@@ -61,7 +59,7 @@ export function factsOf(text: string, floats: ReadonlySet<string>): JsonFacts {
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let slashes = 0;
-    while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++;
+    while (text.charCodeAt(end - 1 - slashes) === chars.backslash) slashes++;
     if (slashes % 2 === 0) return end;
   }
   return text.length;
@@ -70,7 +68,7 @@ function endOfString(text: string, start: number): number {
 function endOfNumber(text: string, start: number): number {
   let end = start;
   // Digits, dot, exponent and signs: enough where the text is JSON.
-  for (let char = text.charCodeAt(end); (char >= zero && char <= nine) || char === 0x2e || char === 0x2b || char === minus || (char | 0x20) === 0x65;)
+  for (let char = text.charCodeAt(end); isDigit(char) || char === chars.dot || char === chars.plus || char === chars.minus || isExponent(char);)
     char = text.charCodeAt(++end);
   return end;
 }
@@ -97,7 +95,7 @@ export function countMembers(value: unknown): number {
 }
 
 const shortEscapes: Readonly<Record<string, string>> = { '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r' };
-const controls = /[\u0000-\u001f]/g;
+const controls = /\p{Cc}/gu;
 
 /** A text in which control characters inside strings are escaped: 1.6.1 forgives clients that forget to. */
 export function escapeControls(text: string): string {
@@ -115,4 +113,5 @@ export function escapeControls(text: string): string {
   return escaped + text.slice(copied);
 }
 
-const escapeOf = (char: string): string => shortEscapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+const escapeOf = (char: string): string =>
+  char > '\u001f' ? char : (shortEscapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);

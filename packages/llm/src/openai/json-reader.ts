@@ -1,43 +1,13 @@
 import { Float } from '@dynamo/runtime/internal';
 import { Members } from './members.ts';
-import { positionText } from './json-position.ts';
+import { chars, isDigit, isExponent } from './json-chars.ts';
+import { JsonFault } from './json-position.ts';
 
 /** Deepest nesting of a request body (observed in 1.6.1: the 128th opening bracket is refused). */
 export const maxDepth = 127;
 
-/** A syntax or typing error in a JSON text, and where 1.6.1 reports it: `bytes` into the character at `index`. */
-export class JsonFault extends Error {
-  override readonly name = 'JsonFault';
-  readonly index: number;
-  readonly bytes: number;
-  constructor(message: string, index: number, bytes = 0) {
-    super(message);
-    this.index = index;
-    this.bytes = bytes;
-  }
-  /** The message with line and column. */
-  describe(text: string): string {
-    return `${this.message} at ${positionText(text, this.index, this.bytes)}`;
-  }
-}
-
-const code = (char: string): number => char.charCodeAt(0);
-const [quote, backslash, brace, bracket, endBrace, endBracket, comma, colon] = [...'"\\{[}],:'].map(code) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
-const [minus, zero, nine, dot] = [...'-09.'].map(code) as [number, number, number, number];
-const [letterT, letterF, letterN, letterU] = [...'tfnu'].map(code) as [number, number, number, number];
-const isDigit = (char: number): boolean => char >= zero && char <= nine;
-const isExponent = (char: number): boolean => (char | 0x20) === 0x65;
 const hex = /^[0-9a-fA-F]{4}$/;
-const needsCare = /[\\\u0000-\u001f]/;
+const needsCare = /[\\\p{Cc}]/u;
 const simpleEscapes: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
 /**
@@ -59,7 +29,7 @@ export class JsonReader {
   peek(): number {
     for (;;) {
       const char = this.text.charCodeAt(this.index);
-      if (char !== 0x20 && char !== 0x0a && char !== 0x0d && char !== 0x09) return char;
+      if (char !== chars.space && char !== chars.newline && char !== chars.return && char !== chars.tab) return char;
       this.index++;
     }
   }
@@ -80,19 +50,19 @@ export class JsonReader {
   /** Any value, whole. */
   value(): unknown {
     const char = this.peek();
-    if (char === brace) return this.#map();
-    if (char === bracket) return this.#list();
+    if (char === chars.brace) return this.#map();
+    if (char === chars.bracket) return this.#list();
     return this.scalar();
   }
 
   /** Text, number, boolean or null. */
   scalar(): unknown {
     const char = this.peek();
-    if (char === quote) return this.string();
-    if (char === minus || isDigit(char)) return this.#number();
-    if (char === letterT) return this.#word('true', true);
-    if (char === letterF) return this.#word('false', false);
-    if (char === letterN) return this.#word('null', null);
+    if (char === chars.quote) return this.string();
+    if (char === chars.minus || isDigit(char)) return this.#number();
+    if (char === chars.t) return this.#word('true', true);
+    if (char === chars.f) return this.#word('false', false);
+    if (char === chars.n) return this.#word('null', null);
     throw Number.isNaN(char) ? this.peekFault('EOF while parsing a value') : this.peekFault('expected value');
   }
 
@@ -105,16 +75,16 @@ export class JsonReader {
   /** Moves to the next name of an object and reads it; undefined at the closing brace, which stays. */
   nextName(first: boolean): string | undefined {
     let char = this.peek();
-    if (char === endBrace) return undefined;
+    if (char === chars.endBrace) return undefined;
     if (Number.isNaN(char)) throw this.peekFault('EOF while parsing an object');
     if (!first) {
-      if (char !== comma) throw this.peekFault('expected `,` or `}`');
+      if (char !== chars.comma) throw this.peekFault('expected `,` or `}`');
       this.index++;
       char = this.peek();
-      if (char === endBrace) throw this.peekFault('trailing comma');
+      if (char === chars.endBrace) throw this.peekFault('trailing comma');
       if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a value');
     }
-    if (char !== quote) throw this.peekFault('key must be a string');
+    if (char !== chars.quote) throw this.peekFault('key must be a string');
     return this.string();
   }
 
@@ -122,20 +92,20 @@ export class JsonReader {
   afterName(): void {
     const char = this.peek();
     if (Number.isNaN(char)) throw this.peekFault('EOF while parsing an object');
-    if (char !== colon) throw this.peekFault('expected `:`');
+    if (char !== chars.colon) throw this.peekFault('expected `:`');
     this.index++;
   }
 
   /** Moves to the next item of a list; false at the closing bracket, which stays. */
   nextItem(first: boolean): boolean {
     let char = this.peek();
-    if (char === endBracket) return false;
+    if (char === chars.endBracket) return false;
     if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a list');
     if (first) return true;
-    if (char !== comma) throw this.peekFault('expected `,` or `]`');
+    if (char !== chars.comma) throw this.peekFault('expected `,` or `]`');
     this.index++;
     char = this.peek();
-    if (char === endBracket) throw this.peekFault('trailing comma');
+    if (char === chars.endBracket) throw this.peekFault('trailing comma');
     if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a value');
     return true;
   }
@@ -144,19 +114,19 @@ export class JsonReader {
   leave(): void {
     const char = this.peek();
     this.#depth--;
-    if (char === endBrace || char === endBracket) {
+    if (char === chars.endBrace || char === chars.endBracket) {
       this.index++;
       return;
     }
     if (Number.isNaN(char)) throw this.peekFault('EOF while parsing a list');
     this.index++;
-    throw this.peek() === endBracket ? this.peekFault('trailing comma') : this.peekFault('trailing characters');
+    throw this.peek() === chars.endBracket ? this.peekFault('trailing comma') : this.peekFault('trailing characters');
   }
 
   /** Where a fault found inside an object is reported: behind its end if that comes next, else at what comes next. */
   faultIndex(): number {
     const char = this.peek();
-    return char === endBrace || char === endBracket ? this.index + 1 : this.index;
+    return char === chars.endBrace || char === chars.endBracket ? this.index + 1 : this.index;
   }
 
   /** Makes sure that nothing but white space is left. */
@@ -200,10 +170,10 @@ export class JsonReader {
 
   #number(): unknown {
     const start = this.index;
-    if (this.#at() === minus) this.index++;
+    if (this.#at() === chars.minus) this.index++;
     this.#whole();
     let integer = true;
-    if (this.#at() === dot) {
+    if (this.#at() === chars.dot) {
       integer = false;
       this.index++;
       if (!isDigit(this.#at())) throw this.peekFault(Number.isNaN(this.#at()) ? 'EOF while parsing a value' : 'invalid number');
@@ -221,13 +191,13 @@ export class JsonReader {
     this.index++;
     if (Number.isNaN(first)) throw this.fault('EOF while parsing a value');
     if (!isDigit(first)) throw this.fault('invalid number');
-    if (first !== zero) this.#digits();
+    if (first !== chars.zero) this.#digits();
     else if (isDigit(this.#at())) throw this.peekFault('invalid number');
   }
 
   #exponent(): void {
     this.index++;
-    if (this.#at() === minus || this.#at() === 0x2b) this.index++;
+    if (this.#at() === chars.minus || this.#at() === chars.plus) this.index++;
     const first = this.#at();
     this.index++;
     if (Number.isNaN(first)) throw this.fault('EOF while parsing a value');
@@ -263,11 +233,11 @@ export class JsonReader {
     let read = '';
     for (;;) {
       const char = this.#at();
-      if (char === quote) {
+      if (char === chars.quote) {
         read += this.text.slice(start, this.index++);
         return read;
       }
-      if (char === backslash) {
+      if (char === chars.backslash) {
         read += this.text.slice(start, this.index++);
         read += this.#escape();
         start = this.index;
@@ -292,7 +262,7 @@ export class JsonReader {
     const first = this.#hex();
     if (first >= 0xdc00 && first <= 0xdfff) throw this.fault('lone leading surrogate in hex escape');
     if (first < 0xd800 || first > 0xdfff) return String.fromCharCode(first);
-    for (const expected of [backslash, letterU]) {
+    for (const expected of [chars.backslash, chars.u]) {
       if (this.index >= this.text.length) throw this.fault('EOF while parsing a string');
       if (this.text.charCodeAt(this.index++) !== expected) throw this.fault('unexpected end of hex escape');
     }

@@ -1,6 +1,8 @@
 import { malformed } from '../failure.ts';
 import { countMembers, escapeControls, factsOf } from '../json-facts.ts';
-import { JsonFault, JsonReader } from '../json-reader.ts';
+import { chars } from '../json-chars.ts';
+import { JsonFault } from '../json-position.ts';
+import { JsonReader } from '../json-reader.ts';
 import { Members, withoutRepeats } from '../members.ts';
 import { notAnObject, readTyped } from './streamed.ts';
 import { type FieldTable, fieldsOf, memberMismatch, usualMembers } from './struct.ts';
@@ -135,7 +137,7 @@ function unknownNames(body: Readonly<Record<string, unknown>>, { fields }: Struc
 
 /** Goes through the text as 1.6.1 does: its own members on the way, the others at the end. */
 function check(reader: JsonReader, type: BodyType): void {
-  if (reader.peek() !== 0x7b) throw notAnObject(reader, type.name);
+  if (reader.peek() !== chars.brace) throw notAnObject(reader, type.name);
   reader.enter();
   const entries: [string, unknown][] = [];
   const seen = new Set<string>();

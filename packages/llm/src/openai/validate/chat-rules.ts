@@ -1,7 +1,8 @@
 import type { ChatRequest, ResponseFormat } from '../chat.ts';
 import { publicFailure, refused } from '../failure.ts';
 import type { ChatMessage } from '../message.ts';
-import { JsonFault, JsonReader } from '../json-reader.ts';
+import { JsonFault } from '../json-position.ts';
+import { JsonReader } from '../json-reader.ts';
 import { isMap } from '../spelling.ts';
 import {
   checkCount,

@@ -13,7 +13,7 @@ const blank = /^\p{White_Space}*$/u;
 export const isBlank = (text: string): boolean => blank.test(text);
 
 /** Members without a type that are passed on, and what they must be, in the order in which 1.6.1 looks at them. */
-const passedOn: readonly (readonly [keyof CommonRequest & string, (value: unknown) => boolean, string])[] = [
+const passedOn: readonly (readonly [keyof CommonRequest, (value: unknown) => boolean, string])[] = [
   ['cache_salt', (value) => typeof value === 'string', 'a string'],
   ['stop_token_ids', isIds, 'an array of token IDs'],
   ['detokenize', (value) => typeof value === 'boolean', 'a boolean'],

@@ -1,10 +1,10 @@
-import { JsonFault, type JsonReader } from '../json-reader.ts';
+import { chars } from '../json-chars.ts';
+import { JsonFault } from '../json-position.ts';
+import type { JsonReader } from '../json-reader.ts';
 import { type StructShape, type Type, wrongType } from './type.ts';
 import { elementsText, missingMember, unknownMember } from './struct.ts';
 
-const brace = 0x7b;
-const bracket = 0x5b;
-const isOpening = (char: number): boolean => char === brace || char === bracket;
+const isOpening = (char: number): boolean => char === chars.brace || char === chars.bracket;
 
 /**
  * Reads one value of a type straight from the text, so that a mismatch is reported where it stands. That is how 1.6.1
@@ -19,11 +19,11 @@ export function readTyped(reader: JsonReader, type: Type): void {
     case 'any':
       return void reader.value();
     case 'option':
-      return next === 0x6e ? void reader.scalar() : readTyped(reader, inner.of);
+      return next === chars.n ? void reader.scalar() : readTyped(reader, inner.of);
     case 'list':
-      return next === bracket ? readList(reader, inner.of) : readWrong(reader, type);
+      return next === chars.bracket ? readList(reader, inner.of) : readWrong(reader, type);
     case 'map':
-      return next === brace ? readMap(reader, inner.of) : readWrong(reader, type);
+      return next === chars.brace ? readMap(reader, inner.of) : readWrong(reader, type);
     case 'struct':
       return isOpening(next) ? readStruct(reader, inner.struct, next) : readWrong(reader, type);
     default:
@@ -34,7 +34,7 @@ export function readTyped(reader: JsonReader, type: Type): void {
 /** A value without an inside, or one whose first character already shows the wrong kind. */
 function readWrong(reader: JsonReader, type: Type): void {
   const next = reader.peek();
-  const value = next === bracket ? [] : next === brace ? {} : reader.scalar();
+  const value = next === chars.bracket ? [] : next === chars.brace ? {} : reader.scalar();
   const mismatch = type.mismatch(value, 'exact');
   if (mismatch !== undefined) throw reader.fault(mismatch);
 }
@@ -56,7 +56,7 @@ function readMap(reader: JsonReader, of: Type): void {
 
 function readStruct(reader: JsonReader, shape: StructShape, opening: number): void {
   reader.enter();
-  const mismatch = opening === brace ? readMembers(reader, shape) : readElements(reader, shape);
+  const mismatch = opening === chars.brace ? readMembers(reader, shape) : readElements(reader, shape);
   if (mismatch !== undefined) throw new JsonFault(mismatch, reader.faultIndex());
   reader.leave();
 }
@@ -91,6 +91,6 @@ function readElements(reader: JsonReader, shape: StructShape): string | undefine
 
 /** The mismatch of a body that is no object. */
 export function notAnObject(reader: JsonReader, name: string): JsonFault {
-  const value = reader.peek() === bracket ? [] : reader.scalar();
+  const value = reader.peek() === chars.bracket ? [] : reader.scalar();
   return reader.fault(wrongType(value, `struct ${name}`));
 }
