@@ -11,8 +11,9 @@ import { mem, MemStore } from './discovery/mem/index.ts';
 import type { Handler } from './endpoint/handler.ts';
 import type { Served } from './endpoint/serve.ts';
 import { DynamoError } from './error.ts';
-import { notebook, openSockets, tcpBytes } from './planes/testing/stage.ts';
+import { openSockets, tcpBytes } from './planes/testing/stage.ts';
 import { DistributedRuntime } from './runtime.ts';
+import { notebook } from './testing/notebook.ts';
 import { encodeItem } from './wire/annotated.ts';
 import { decodeControl, encodeHandshake, encodePrologue } from './wire/control.ts';
 import { encodeInstance } from './wire/discovery-record.ts';
@@ -346,11 +347,14 @@ test('options that this version does not have are refused by name', async () => 
   });
 });
 
-test('two thousand calls leave no listener and no socket behind', async () => {
+test('two thousand calls leave no listener, no socket and no timer behind', async () => {
   await using run = await pair(count);
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
   const abort = new AbortController();
   for (let i = 0; i < 2_000; i += 50)
     await Promise.all(Array.from({ length: 50 }, () => collect(run.client.generate({ n: 1 }, { signal: abort.signal }))));
   expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  expect(timers()).toBeLessThanOrEqual(before + 1);
   await expect.poll(openSockets).toBeLessThan(10);
 });

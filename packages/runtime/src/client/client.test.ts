@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { collect } from '../async/pipe.ts';
 import { DynamoError } from '../error.ts';
 import type { Settings } from '../options.ts';
+import { notebook } from '../testing/notebook.ts';
 import { openEndpointClient, type TypedClientOptions } from './client.ts';
 import { type Answer, sentTo, stubWire } from './testing/wire-stub.ts';
 
@@ -114,9 +115,8 @@ test('an overloaded instance is skipped, also when it is asked for by name, and 
 });
 
 test('records that are no instances are ignored with one line each, and stop nobody', async () => {
-  const lines: string[] = [];
-  const note = (_fields: unknown, message: string): void => void lines.push(message);
-  await using at = await open(() => ['fine'], { settings: { log: { debug() {}, info() {}, warn: note, error: note } } });
+  const { lines, log } = notebook();
+  await using at = await open(() => ['fine'], { settings: { log } });
   const values = ['{"type":"Endpoint"}', '{"type":"Endpoint","namespace":7}', 'null', '{"type":"Model"}'];
   for (const [index, value] of values.entries())
     await at.discovery.put({ bucket: 'v1/instances', key: `demo/backend/generate/${index + 90}`, value });

@@ -1,7 +1,7 @@
 import { DynamoError } from '../error.ts';
 
 /** Bytes before the two parts: header length, body length and checksum, eight each (spec runtime-wire 5). */
-export const prefixBytes = 24;
+const prefixBytes = 24;
 
 /** A message of two parts, either of which may be empty. */
 export interface TwoPart {

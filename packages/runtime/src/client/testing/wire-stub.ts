@@ -58,7 +58,7 @@ export function stubWire(answer: (request: OutgoingRequest) => Answer, settings:
 }
 
 /** A response stream that the test ends. */
-export class StubStream implements ResponseStream {
+class StubStream implements ResponseStream {
   attached = false;
   left = false;
   failedWith: 'stop' | 'kill' | undefined;

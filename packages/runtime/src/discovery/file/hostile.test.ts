@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, open, rename, rm, rmdir, symlink, utimes, writeFile } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { notebook } from '../../planes/testing/stage.ts';
+import { notebook } from '../../testing/notebook.ts';
 import type { DiscoveryChange } from '../discovery.ts';
 import type { OpenNotices } from './folder-watch.ts';
 import { file } from './index.ts';
@@ -54,7 +54,7 @@ const hostile: [string, (folder: string) => Promise<void>][] = [
   ['JSON that is no record', (folder) => writeFile(join(folder, 'x'), '[{"type":"Endpoint"}]')],
   ['deeply nested JSON', (folder) => writeFile(join(folder, 'x'), '['.repeat(1_000_000))],
   ['a folder', async (folder) => void (await mkdir(join(folder, 'x')))],
-  ['a pipe that nobody writes', async (folder) => void execFileSync('mkfifo', [join(folder, 'x')])],
+  ['a pipe that nobody writes', async (folder) => void execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', join(folder, 'x')])],
   [
     'a file of 3 GiB',
     async (folder) => {

@@ -4,7 +4,8 @@ import { expect } from 'vitest';
 import type { Instance } from '../../endpoint/instance.ts';
 import type { DynamoError } from '../../error.ts';
 import { encodeAck, encodeRequestFrame } from '../../wire/request-frame.ts';
-import { type Bytes, cases, heard, notebook, type Skipped } from '../testing/stage.ts';
+import { notebook } from '../../testing/notebook.ts';
+import { type Bytes, cases, heard, type Skipped } from '../testing/stage.ts';
 import type { RequestDialOptions, RequestPlane, RequestSender } from './request-plane.ts';
 
 /** What a request plane's test gives. A plane without a byte stream of its own skips the cases that need `bytes`. */

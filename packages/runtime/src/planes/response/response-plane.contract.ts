@@ -6,7 +6,8 @@ import { encodeErrorItem, encodeItem, finalFrame } from '../../wire/annotated.ts
 import type { CodecName } from '../../wire/codec.ts';
 import { encodeHandshake, encodePrologue, sentinel } from '../../wire/control.ts';
 import { encodeTwoPart } from '../../wire/two-part.ts';
-import { type Bytes, cases, heard, notebook, type Skipped } from '../testing/stage.ts';
+import { notebook } from '../../testing/notebook.ts';
+import { type Bytes, cases, heard, type Skipped } from '../testing/stage.ts';
 import type { CallHomeOptions, ResponsePlane, ResponseStream, ResponseWriter } from './response-plane.ts';
 
 /** What a response plane's test gives. A plane without a byte stream of its own skips the cases that need `bytes`. */

@@ -1,19 +1,11 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import type { Logger } from '../../log.ts';
 
 /** A case that an implementation can't pass, and why. */
 export interface Skipped {
   readonly case: string;
   readonly reason: string;
-}
-
-/** A logger that keeps its warnings and errors. */
-export function notebook(): { readonly lines: string[]; readonly log: Logger } {
-  const lines: string[] = [];
-  const note = (_fields: unknown, message: string): void => void lines.push(message);
-  return { lines, log: { debug() {}, info() {}, warn: note, error: note } };
 }
 
 /** Bare peers of a plane that is a stream of bytes: they send what no implementation would. */
