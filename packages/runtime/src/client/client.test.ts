@@ -93,6 +93,21 @@ test('a worker that takes a request and never calls home fails it, and is left a
   expect(at.sent).toEqual([1n, 2n]);
 });
 
+test('a call-home that waits while the event loop is busy is in time', async () => {
+  const timeouts = { connectMs: 1_000, ackMs: 1_000, callHomeMs: 20 };
+  await using at = await open(
+    () => {
+      setTimeout(() => {
+        for (const until = performance.now() + 60; performance.now() < until;);
+        setImmediate(() => at.streams.at(-1)?.finish(['fine']));
+      }, 5);
+      return 'silence';
+    },
+    { settings: { timeouts } },
+  );
+  expect(await at.code()).toEqual(['fine']);
+});
+
 test('an instance that goes before it has called home fails its calls, and no others', async () => {
   await using at = await open((id) => (id === 1n ? 'silence' : ['fine']));
   const lost = at.code();

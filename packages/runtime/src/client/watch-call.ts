@@ -4,6 +4,9 @@ import type { ResponseStream } from '../planes/response/response-plane.ts';
 import type { InstanceSet } from './instances.ts';
 import type { CallOptions } from './types.ts';
 
+/** How much longer a call-home is waited for, in milliseconds, if the event loop was busy when its time was over. */
+const graceMs = 50;
+
 /**
  * Ends a call's stream on everything that may end it from outside: its signal, its limits, its instance's departure.
  *
@@ -16,10 +19,14 @@ export function watchCall(
 ): Disposable {
   const { instance, call, set, callHomeMs } = options;
   const { signal, timeoutMs } = call;
-  const home = setTimeout(() => {
+  // A busy event loop runs late timers first: the worker's connection may be waiting to be accepted and read.
+  let home = setTimeout(() => {
+    if (!stream.attached) home = setTimeout(giveUp, graceMs);
+  }, callHomeMs);
+  const giveUp = (): void => {
     if (stream.attached) return;
     stream.fail(new DynamoError('connection_timeout', `instance ${instance.id} took the request and did not call home within ${callHomeMs} ms`));
-  }, callHomeMs);
+  };
   const whole =
     timeoutMs === undefined
       ? undefined

@@ -19,7 +19,8 @@ export interface RequestPlaneContract {
 
 const maxFrameBytes = 1 << 20;
 const stallMs = 150;
-const dialOptions = { connectMs: 1_000, ackMs: 150 };
+/** Limits that pass within a test are for the cases that are about them: a busy machine must not fail the others. */
+const patient = { stallMs: 20_000, ackMs: 20_000 };
 const frameOf = (payload: string, path = 'echo'): Uint8Array =>
   encodeRequestFrame({ path, headers: {}, payload: Buffer.from(payload) }, Number.MAX_SAFE_INTEGER);
 /** A frame's beginning that announces so many bytes of payload. */
@@ -33,17 +34,18 @@ const claim = (payloadBytes: number): Buffer => {
 export function requestPlaneContract(contract: RequestPlaneContract): void {
   const { plane, bytes, transport } = contract;
 
-  async function open() {
+  async function open(options: Partial<typeof patient> = {}) {
+    const limits = { ...patient, ...options };
     await using undo = new AsyncDisposableStack();
     const { lines, log } = notebook();
-    const listener = undo.use(await plane.listen({ host: '127.0.0.1', port: 0, maxFrameBytes, stallMs, log }));
+    const listener = undo.use(await plane.listen({ host: '127.0.0.1', port: 0, maxFrameBytes, stallMs: limits.stallMs, log }));
     const seen: string[] = [];
     listener.handle('echo', (request) => {
       const text = request.payload.toString();
       seen.push(text);
       return text.startsWith('refuse ') ? text.slice('refuse '.length) : undefined;
     });
-    const dial = (options: Partial<RequestDialOptions> = {}): RequestSender => kept.use(plane.dial({ ...dialOptions, ...options }));
+    const dial = (more: Partial<RequestDialOptions> = {}): RequestSender => kept.use(plane.dial({ connectMs: 5_000, ackMs: limits.ackMs, ...more }));
     const kept = undo.move();
     const sender = dial();
     const send = (payload: string, more: { to?: string; by?: RequestSender; path?: string } = {}): Promise<DynamoError | undefined> => {
@@ -120,15 +122,35 @@ export function requestPlaneContract(contract: RequestPlaneContract): void {
     expect(await send('fine')).toBeUndefined();
   });
 
-  check('a worker that takes requests and never answers times out, and others go on', async ({ stack, send }) => {
-    let connections = 0;
-    const silent = stack.use(await bytes.listen(() => connections++));
-    const waiting = Promise.all([send('1', { to: silent.address }), send('2', { to: silent.address })]);
-    expect(await send('fine')).toBeUndefined();
-    expect((await waiting).map((ack) => ack?.code)).toEqual(['connection_timeout', 'connection_timeout']);
-    expect(await send('3', { to: silent.address })).toMatchObject({ code: 'connection_timeout' });
-    expect(connections).toBe(2);
-  });
+  check(
+    'a worker that takes requests and never answers times out, and others go on',
+    async ({ stack, send }) => {
+      let connections = 0;
+      const silent = stack.use(await bytes.listen(() => connections++));
+      const waiting = Promise.all([send('1', { to: silent.address }), send('2', { to: silent.address })]);
+      expect(await send('fine')).toBeUndefined();
+      expect((await waiting).map((ack) => ack?.code)).toEqual(['connection_timeout', 'connection_timeout']);
+      expect(await send('3', { to: silent.address })).toMatchObject({ code: 'connection_timeout' });
+      expect(connections).toBe(2);
+    },
+    { ackMs: 150 },
+  );
+
+  check(
+    'an acknowledgement that waits while the event loop is busy is in time',
+    async ({ stack, send }) => {
+      const worker = stack.use(
+        await bytes.listen((socket) =>
+          socket.once('data', () => {
+            socket.write(encodeAck(''));
+            for (const until = performance.now() + 400; performance.now() < until;);
+          }),
+        ),
+      );
+      expect(await send('', { to: worker.address })).toBeUndefined();
+    },
+    { ackMs: 100 },
+  );
 
   check('a caller that is closed tells those who wait, and sends no more', async ({ stack, dial, send }) => {
     const silent = stack.use(await bytes.listen(() => {}));
@@ -247,37 +269,49 @@ export function requestPlaneContract(contract: RequestPlaneContract): void {
     });
   }
 
-  check('a peer that sends half a request and hangs is let go with one line, and others go on', async ({ listener, send, lines }) => {
-    const peer = await bytes.connect(listener.address);
-    peer.write(frameOf('x'.repeat(100)).subarray(0, 60));
-    await sleep(stallMs / 3);
-    expect(await send('fine')).toBeUndefined();
-    await once(peer, 'close');
-    expect(lines).toEqual(['a peer sent part of a request and no more']);
-  });
+  check(
+    'a peer that sends half a request and hangs is let go with one line, and others go on',
+    async ({ listener, send, lines }) => {
+      const peer = await bytes.connect(listener.address);
+      peer.write(frameOf('x'.repeat(100)).subarray(0, 60));
+      await sleep(stallMs / 3);
+      expect(await send('fine')).toBeUndefined();
+      await once(peer, 'close');
+      expect(lines).toEqual(['a peer sent part of a request and no more']);
+    },
+    { stallMs },
+  );
 
-  check('a peer that says nothing at all is left alone', async ({ listener, lines }) => {
-    const peer = await bytes.connect(listener.address);
-    await sleep(stallMs * 2);
-    peer.write(frameOf('late'));
-    await once(peer, 'data');
-    expect(lines).toEqual([]);
-    peer.destroy();
-  });
+  check(
+    'a peer that says nothing at all is left alone',
+    async ({ listener, lines }) => {
+      const peer = await bytes.connect(listener.address);
+      await sleep(stallMs * 2);
+      peer.write(frameOf('late'));
+      await once(peer, 'data');
+      expect(lines).toEqual([]);
+      peer.destroy();
+    },
+    { stallMs },
+  );
 
-  check('a peer that takes no acknowledgements is read no further and let go, and others go on', async ({ listener, send, seen, lines }) => {
-    const peer = await bytes.connect(listener.address);
-    peer.pause();
-    const flood = frameOf(`refuse ${'x'.repeat(60_000)}`);
-    const total = 2_000;
-    for (let i = 0; i < total; i++) peer.write(flood);
-    await expect.poll(() => seen.length).toBeGreaterThan(10);
-    await sleep(stallMs / 3);
-    const taken = seen.length;
-    expect(taken).toBeLessThan(total / 2);
-    expect(await send('fine')).toBeUndefined();
-    await expect.poll(() => lines).toEqual(['a peer sends requests and takes no acknowledgements']);
-    expect(seen.length).toBe(taken + 1);
-    peer.destroy();
-  });
+  check(
+    'a peer that takes no acknowledgements is read no further and let go, and others go on',
+    async ({ listener, send, seen, lines }) => {
+      const peer = await bytes.connect(listener.address);
+      peer.pause();
+      const flood = frameOf(`refuse ${'x'.repeat(60_000)}`);
+      const total = 2_000;
+      for (let i = 0; i < total; i++) peer.write(flood);
+      await expect.poll(() => seen.length).toBeGreaterThan(10);
+      await sleep(stallMs / 3);
+      const taken = seen.length;
+      expect(taken).toBeLessThan(total / 2);
+      expect(await send('fine')).toBeUndefined();
+      await expect.poll(() => lines).toEqual(['a peer sends requests and takes no acknowledgements']);
+      expect(seen.length).toBe(taken + 1);
+      peer.destroy();
+    },
+    { stallMs },
+  );
 }

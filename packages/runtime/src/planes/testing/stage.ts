@@ -54,16 +54,16 @@ export async function heard(socket: Socket): Promise<Buffer> {
 export const openSockets = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
 
 /**
- * Declares the cases of a contract: each runs on a stage of its own, must leave no socket open, and may be skipped only
+ * Declares the cases of a contract: each runs on a stage of its own, opened as it asks, must leave no socket open, and may be skipped only
  * with a reason.
  */
-export function cases<Stage extends AsyncDisposable>(open: () => Promise<Stage>, skip: readonly Skipped[]) {
-  return (name: string, body: (stage: Stage) => Promise<void>): void => {
+export function cases<Stage extends AsyncDisposable, Options>(open: (options?: Options) => Promise<Stage>, skip: readonly Skipped[]) {
+  return (name: string, body: (stage: Stage) => Promise<void>, options?: Options): void => {
     const skipped = skip.find((entry) => entry.case === name);
     test.skipIf(skipped !== undefined)(skipped === undefined ? name : `${name} (${skipped.reason})`, async () => {
       const before = openSockets();
       {
-        await using stage = await open();
+        await using stage = await open(options);
         await body(stage);
       }
       await expect.poll(openSockets, { timeout: 5_000 }).toBeLessThanOrEqual(before);

@@ -23,6 +23,7 @@ export class RequestConnection {
   #waiting: Waiting[] = [];
   #answered = 0;
   #corked = false;
+  #suspected: Waiting | undefined;
 
   constructor(address: string, socket: Socket, options: Required<RequestDialOptions> & { onLeave: () => void }) {
     this.#address = address;
@@ -104,9 +105,12 @@ export class RequestConnection {
     this.#socket.destroy(new DynamoError('backend_protocol', message));
   }
 
+  /** Twice overdue is too late: the first time, the event loop may have been busy and the acknowledgement yet to be read. */
   #check(): void {
     const oldest = this.#waiting[this.#answered];
-    if (oldest === undefined || Date.now() - oldest.since < this.#ackMs) return;
+    const suspected = this.#suspected;
+    this.#suspected = oldest !== undefined && Date.now() - oldest.since >= this.#ackMs ? oldest : undefined;
+    if (oldest === undefined || this.#suspected !== suspected || suspected === undefined) return;
     this.#socket.destroy(new DynamoError('connection_timeout', `TCP request to ${this.#address} timed out`, { data: { ackMs: this.#ackMs } }));
   }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Logger } from '../../../log.ts';
+import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { listen } from '../../../net/listen.ts';
 import { encodeAck, type RequestSpan, spanRequestFrame } from '../../../wire/request-frame.ts';
@@ -46,17 +47,16 @@ export async function listenForRequests(options: RequestListenOptions): Promise<
 function serve(socket: Socket, inlet: Inlet): void {
   const frames = new FrameBuffer();
   const peer = socket.remoteAddress;
-  let stall: NodeJS.Timeout | undefined;
-  const watch = (what: string): void => {
-    clearTimeout(stall);
-    stall = setTimeout(() => {
-      inlet.log.warn({ peer, stallMs: inlet.stallMs }, what);
-      socket.destroy();
-    }, inlet.stallMs).unref();
+  const giveUp = (what: string) => (): void => {
+    inlet.log.warn({ peer, stallMs: inlet.stallMs }, what);
+    socket.destroy();
   };
+  const half = new Deadline(inlet.stallMs, giveUp('a peer sent part of a request and no more'));
+  const unread = new Deadline(inlet.stallMs, giveUp('a peer sends requests and takes no acknowledgements'));
+  const linger = new Deadline(lingerMs, () => socket.destroy());
 
   function onData(chunk: Buffer): void {
-    clearTimeout(stall);
+    half.stop();
     const bytes = frames.add(chunk);
     let at: number;
     // The acknowledgements of one read leave in one segment.
@@ -70,8 +70,8 @@ function serve(socket: Socket, inlet: Inlet): void {
       socket.uncork();
     }
     frames.keep(bytes, at);
-    if (frames.pending) watch('a peer sent part of a request and no more');
     if (socket.writableNeedDrain) holdBack();
+    else if (frames.pending) half.start();
   }
 
   function take(bytes: Buffer): number {
@@ -88,10 +88,10 @@ function serve(socket: Socket, inlet: Inlet): void {
   /** A peer that takes no acknowledgements gets no more of its requests read. */
   function holdBack(): void {
     socket.pause();
-    watch('a peer sends requests and takes no acknowledgements');
+    unread.start();
     socket.once('drain', () => {
-      clearTimeout(stall);
-      if (frames.pending) watch('a peer sent part of a request and no more');
+      unread.stop();
+      if (frames.pending) half.start();
       socket.resume();
     });
   }
@@ -102,11 +102,13 @@ function serve(socket: Socket, inlet: Inlet): void {
     inlet.log.warn({ error: why, peer }, 'closed a request connection');
     socket.off('data', onData).resume();
     socket.end(encodeAck(`Read error: ${why}`));
-    stall = setTimeout(() => socket.destroy(), lingerMs).unref();
+    linger.start();
   }
 
   socket.on('error', () => {}); // 'close' follows; a caller that goes takes nothing with it here.
-  socket.once('close', () => clearTimeout(stall));
+  socket.once('close', () => {
+    for (const deadline of [half, unread, linger]) deadline.stop();
+  });
   socket.on('data', onData);
 }
 

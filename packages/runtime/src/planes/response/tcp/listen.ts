@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type Logger, silentLogger } from '../../../log.ts';
+import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { listen } from '../../../net/listen.ts';
 import { decodeHandshake } from '../../../wire/control.ts';
@@ -42,17 +43,18 @@ function greet(socket: Socket, options: { expected: Map<string, TcpResponseStrea
   const { expected, handshakeMs, log } = options;
   const frames = new FrameBuffer();
   const peer = socket.remoteAddress;
-  const timer = setTimeout(() => {
+  const deadline = new Deadline(handshakeMs, () => {
     log.warn({ peer, handshakeMs }, 'a worker connected and did not say which stream it answers');
     socket.destroy();
-  }, handshakeMs).unref();
+  });
+  deadline.start();
   socket.on('error', () => {}); // 'close' follows, and that is where it is handled.
-  socket.once('close', () => clearTimeout(timer));
+  socket.once('close', () => deadline.stop());
   const onData = (chunk: Buffer): void => {
     const bytes = frames.add(chunk);
     const handshake = readHandshake(bytes);
     if (handshake === undefined) return frames.keep(bytes, 0);
-    clearTimeout(timer);
+    deadline.stop();
     socket.off('data', onData);
     const stream = expected.get(handshake.subject);
     expected.delete(handshake.subject);

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { DynamoError } from '../../../error.ts';
+import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { decodeFrame } from '../../../wire/annotated.ts';
 import type { CodecName } from '../../../wire/codec.ts';
@@ -24,7 +25,7 @@ const sentinelBytes = Buffer.from(sentinel);
 export class TcpResponseStream implements ResponseStream {
   readonly #codec: CodecName;
   readonly #readItem: ItemReader | undefined;
-  readonly #stallMs: number;
+  readonly #stall: Deadline;
   readonly #stopGraceMs: number;
   readonly #onLeave: () => void;
   readonly #frames: FrameBuffer = new FrameBuffer();
@@ -37,13 +38,13 @@ export class TcpResponseStream implements ResponseStream {
   #ended = false;
   #left = false;
   #error: DynamoError | undefined;
-  #stall: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
 
   constructor(options: StreamOptions & { stallMs: number; stopGraceMs: number; onLeave: () => void }) {
     this.#codec = options.codec;
     this.#readItem = options.readItem;
-    this.#stallMs = options.stallMs;
+    const { stallMs } = options;
+    this.#stall = new Deadline(stallMs, () => this.#overdue(stallMs));
     this.#stopGraceMs = options.stopGraceMs;
     this.#onLeave = options.onLeave;
   }
@@ -151,17 +152,16 @@ export class TcpResponseStream implements ResponseStream {
 
   /** A worker that has begun a frame, or said its last word, must go on soon; between frames it may take as long as it likes. */
   #watch(): void {
-    if (this.#stall !== undefined) clearTimeout(this.#stall);
-    this.#stall = undefined;
+    this.#stall.stop();
     const owes = this.#frames.pending || this.#final || this.#error !== undefined;
     // While the consumer holds the socket back, the worker can't go on.
     if (!owes || this.#ended || this.#socket?.isPaused() === true) return;
-    this.#stall = setTimeout(() => this.#overdue(), this.#stallMs).unref();
+    this.#stall.start();
   }
 
-  #overdue(): void {
+  #overdue(stallMs: number): void {
     if (this.#final || this.#error !== undefined) this.#end();
-    else this.fail(incomplete(`: part of a frame, and no more for ${this.#stallMs} ms`));
+    else this.fail(incomplete(`: part of a frame, and no more for ${stallMs} ms`));
     if (this.#socket !== undefined) dismissNow(this.#socket);
   }
 
@@ -183,7 +183,7 @@ export class TcpResponseStream implements ResponseStream {
 
   #end(): void {
     this.#ended = true;
-    clearTimeout(this.#stall);
+    this.#stall.stop();
     this.#ring();
   }
 
