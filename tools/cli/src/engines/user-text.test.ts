@@ -3,13 +3,13 @@ import { chatTemplateFromFiles, type ChatTemplate } from '@dynamo/llm/internal';
 import { expect, test } from 'vitest';
 import { userTextOf } from './user-text.ts';
 
-const config = JSON.parse(readFileSync(new URL('../../model/tokenizer_config.json', import.meta.url), 'utf8')) as Record<string, unknown>;
-const bundled = chatTemplateFromFiles({ tokenizerConfig: config, chatTemplate: undefined });
-const templateOf = (chatTemplate: string): ChatTemplate => chatTemplateFromFiles({ tokenizerConfig: {}, chatTemplate });
+const config = JSON.parse(readFileSync(new URL('../../model/tokenizer_config.json', import.meta.url), 'utf8')) as { chat_template: string };
+const templateOf = (chatTemplate: string): ChatTemplate => chatTemplateFromFiles({ tokenizerConfig: {}, chatTemplate })!;
+const bundled = templateOf(config.chat_template);
 
 /** Marks of other model families, with what they say before a first turn. */
 const families: Record<string, ChatTemplate> = {
-  bundled: bundled ?? templateOf(''),
+  bundled,
   'header ids': templateOf(
     '<|begin_of_text|>{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}',
   ),
@@ -34,13 +34,13 @@ test.each(Object.entries(families))('%s: the last turn of the user is found', (_
 });
 
 test('a text that looks like the end of a turn stays whole', () => {
-  const template = families['bundled'] as ChatTemplate;
+  const template = bundled;
   const content = 'what does <|im_end|>\n<|im_start|>assistant\n mean?';
   expect(userTextOf(template)(template.render({ messages: [{ role: 'user', content }], add_generation_prompt: true }))).toBe(content);
 });
 
 test('a prompt without turns comes back whole', () => {
-  expect(userTextOf(families['bundled'])('Once upon a time')).toBe('Once upon a time');
+  expect(userTextOf(bundled)('Once upon a time')).toBe('Once upon a time');
   expect(userTextOf(undefined)('<|im_start|>user\nHi')).toBe('<|im_start|>user\nHi');
 });
 
