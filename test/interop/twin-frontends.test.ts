@@ -38,6 +38,9 @@ const requests: readonly (readonly [string, string, unknown])[] = [
   ['stop included', 'chat/completions', chat({ stop: ['ll'], include_stop_str_in_output: true })],
   ['stop ids', 'chat/completions', chat({ stop_token_ids: [108] })],
   ['min tokens', 'chat/completions', chat({ stop_token_ids: [104], min_tokens: 3 })],
+  ['an end that comes too early', 'chat/completions', chat({ min_tokens: 3, skip_special_tokens: false }, 'early end')],
+  ['an end that comes too early, streamed', 'chat/completions', chat({ min_tokens: 2, stream: true }, 'early end')],
+  ['a stop id that comes too early, streamed', 'completions', comp({ min_tokens: 2, stop_token_ids: [97], prompt: 'early end', stream: true })],
   ['ignore eos', 'chat/completions', chat({ ignore_eos: true, stop: ['l'] })],
   ['max tokens 1', 'chat/completions', chat({ max_tokens: 1 })],
   ['template arguments', 'chat/completions', chat({ chat_template_args: { inject_think: true } })],
@@ -97,6 +100,7 @@ describe.skipIf('missing' in found)('our frontend beside the real one, on the sa
     if (prompt.includes('fail argument')) throw new DynamoError('invalid_argument', 'no such thing', { origin: 'backend' });
     if (prompt.includes('fail engine')) throw new Error('secret');
     if (prompt.includes('fail cancelled')) throw new DynamoError('cancelled', 'changed my mind', { origin: 'backend' });
+    if (prompt.includes('early end')) for (const id of [97, 258, 98, 99]) yield { tokenIds: [id] };
     for (const id of [...Buffer.from('hello')]) yield { tokenIds: [id] };
     yield { tokenIds: [258], finishReason: 'stop' as const };
   }

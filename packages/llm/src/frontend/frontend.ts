@@ -42,7 +42,9 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new DynamoError('invalid_argument', `http.port must be between 0 and 65535, got ${port}`, { data: { port } });
   await using undo = new AsyncDisposableStack();
-  const metrics = new FrontendMetrics(options.metricsPrefix === undefined ? {} : { prefix: options.metricsPrefix });
+  const metrics = undo.use(
+    new FrontendMetrics({ beside: runtime.metrics, ...(options.metricsPrefix === undefined ? {} : { prefix: options.metricsPrefix }) }),
+  );
   const instances = undo.use(new LiveInstances(runtime));
   const models = undo.use(
     new ModelWatcher(

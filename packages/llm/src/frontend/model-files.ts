@@ -56,7 +56,9 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
       return {
         tokenizer: encoders.tokenizer,
         encode: (text) => (text.length < longTextLength ? encoders.tokenizer.encode(text) : encoders.long.encode(text)),
-        template: chats ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) }) : undefined,
+        template: chats
+          ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) })
+          : undefined,
         eosTokenIds: await eosOf(card, read),
       };
     },

@@ -25,6 +25,9 @@ export interface ServingModel extends ModelFiles {
   readonly card: WireCard;
   /** Checksum of the card, sent with every request. */
   readonly cardChecksum: string;
+  /** Parsers that the card names; requests are shaped for them. */
+  readonly toolParser?: string;
+  readonly reasoningParser?: string;
   /** Yields raw wire values or chunks that were read straight from the wire: the stage `readChunks` takes both. */
   readonly client: Client<TokenRequest, unknown>;
 }

@@ -88,7 +88,14 @@ export class WorkerSet implements AsyncDisposable {
       try {
         const files = await this.#parts.files.load(this.card);
         if (signal.aborted) return;
-        this.model = { ...files, name: this.card.display_name, card: this.card, cardChecksum: this.checksum, client: this.#client };
+        this.model = {
+          ...files,
+          ...parsersOf(this.card),
+          name: this.card.display_name,
+          card: this.card,
+          cardChecksum: this.checksum,
+          client: this.#client,
+        };
         log.info({ model: this.card.display_name, endpoint: this.path }, 'a model is ready');
         this.#parts.onReady(this);
         return;
@@ -99,6 +106,11 @@ export class WorkerSet implements AsyncDisposable {
       }
     }
   }
+}
+
+function parsersOf(card: WireCard): { toolParser?: string; reasoningParser?: string } {
+  const { tool_call_parser: tool, reasoning_parser: reasoning } = card.runtime_config;
+  return { ...(typeof tool === 'string' ? { toolParser: tool } : {}), ...(typeof reasoning === 'string' ? { reasoningParser: reasoning } : {}) };
 }
 
 /** Waits, or less when the signal aborts; leaves neither timer nor listener. */

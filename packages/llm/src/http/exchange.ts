@@ -37,7 +37,10 @@ export async function sendWhole(
       answering.record.output(tokens);
     }
   } catch (error) {
-    if (left.signal.aborted) return void reply.hijack();
+    if (left.signal.aborted) {
+      reply.hijack();
+      throw new AnswerFailed(failure(499, 'Request cancelled'), error);
+    }
     throw new AnswerFailed(failureOf(named(error, answering.model), { first }), error);
   }
   return sendJson(reply, gather.text());

@@ -53,8 +53,11 @@ async function listen(server: FastifyInstance, { host, port }: ServerOptions): P
 
 async function close(server: FastifyInstance, drainMs: number): Promise<void> {
   const closing = server.close();
+  // A connection that was busy when closing began stays open behind its answer, until its keep-alive ends.
+  const idle = setInterval(() => server.server.closeIdleConnections(), 50);
   const timer = setTimeout(() => server.server.closeAllConnections(), drainMs);
   await closing;
+  clearInterval(idle);
   clearTimeout(timer);
 }
 

@@ -124,8 +124,6 @@ class Answer {
       const id = ids[at] as number;
       const stop = this.#ids.get(id);
       if (this.#floor > 0) {
-        // A hidden stop id that comes too early is neither shown nor one of the tokens that were asked for.
-        if (stop === 'user' || stop === 'model') continue;
         this.#floor--;
         text += this.#decoder.push(id);
         continue;

@@ -1,5 +1,6 @@
 import { DynamoError } from '@dynamo/runtime';
-import { JsonFault, JsonReader } from '../openai/json-reader.ts';
+import { JsonFault } from '../openai/json-position.ts';
+import { JsonReader } from '../openai/json-reader.ts';
 
 const [quote, brace, bracket] = [0x22, 0x7b, 0x5b] as const;
 

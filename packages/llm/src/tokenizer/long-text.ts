@@ -11,7 +11,7 @@ const waitingLimit = 64;
 const idleMs = 60_000;
 
 /** Memory that one thread may take, in MiB: a text that needs more fails alone. */
-const memoryLimitMb = 4096;
+const memoryLimitMb = 2048;
 
 /** Encodes long texts beside the event loop. */
 export interface LongTextEncoder extends AsyncDisposable {

@@ -47,7 +47,9 @@ function ownedModel(
   };
   const ownership = runtime.own(model);
   const onAbort = (): void =>
-    void model[Symbol.asyncDispose]().catch((error: unknown) => runtime.log.error({ error: String(error) }, 'could not withdraw a model'));
+    void Promise.resolve(model[Symbol.asyncDispose]()).catch((error: unknown) =>
+      runtime.log.error({ error: String(error) }, 'could not withdraw a model'),
+    );
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
   return model;

@@ -75,15 +75,17 @@ export interface Range {
   readonly open?: boolean;
 }
 
+type RangeName = 'temperature' | 'topP' | 'minP' | 'frequencyPenalty' | 'presencePenalty' | 'repetitionPenalty';
+
 /** The ranges of the float32 options. */
-export const ranges = {
+export const ranges: Readonly<Record<RangeName, Range>> = {
   temperature: { name: 'Temperature', low: 0, high: 2 },
   topP: { name: 'Top_p', low: 0, high: 1, open: true },
   minP: { name: 'Min_p', low: 0, high: 1 },
   frequencyPenalty: { name: 'Frequency penalty', low: -2, high: 2 },
   presencePenalty: { name: 'Presence penalty', low: -2, high: 2 },
   repetitionPenalty: { name: 'Repetition penalty', low: 0, high: 2, open: true },
-} as const satisfies Readonly<Record<string, Range>>;
+};
 
 /** Checks a float32 option. */
 export function checkRange(value: number | null | undefined, { name, low, high, open = false }: Range): void {

@@ -28,7 +28,7 @@ export class Frame {
 export class Unit {
   readonly outer: Scope | undefined;
   /** Names that come from the caller or are globals; only the template has them. */
-  readonly context = new Map<string, number>();
+  readonly context: Map<string, number> = new Map();
   #size = 0;
 
   constructor(outer?: Scope) {
