@@ -152,14 +152,14 @@ describe('stop conditions', () => {
     ]);
   });
 
-  test('min_tokens: nothing stops before so many have been given; a hidden id that comes too early is not one of them', () => {
+  test('min_tokens: nothing stops before so many have been given, and an id that comes too early is a token like any other', () => {
     expect(textOf(stopped({ minTokens: 2, stop: ['b'] }, perToken('abcbd')))).toBe('abc');
     expect(textOf(stopped({ minTokens: 2, visibleStopTokenIds: [98] }, perToken('abcbd')))).toBe('abcb');
     const early = stopped({ minTokens: 2, hiddenStopTokenIds: [258] }, [{ tokenIds: [97, 258] }, { tokenIds: [98, 258, 99] }], {
       skipSpecialTokens: false,
     });
     expect(early).toEqual([
-      { tokenIds: [97, 258], text: 'a' },
+      { tokenIds: [97, 258], text: 'a<|im_end|>' },
       { tokenIds: [98, 258], text: 'b', finishReason: 'stop' },
     ]);
   });
