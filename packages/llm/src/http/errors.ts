@@ -33,7 +33,7 @@ const streamTypes: Readonly<Record<number, string>> = {
   529: 'overloaded_error',
 };
 
-export const reasonPhrase = (status: number): string => phrases[status] ?? STATUS_CODES[status] ?? 'Error';
+const reasonPhrase = (status: number): string => phrases[status] ?? STATUS_CODES[status] ?? 'Error';
 
 /** A failure with its own text, as routes make it. */
 export const failure = (status: number, message: string): Failure => ({ status, body: { message, type: reasonPhrase(status), code: status } });

@@ -86,7 +86,7 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
 }
 
 /** An answer that ended in a failure: what the client was or is to be told, with what went wrong as its cause. */
-export class AnswerFailed extends Error {
+class AnswerFailed extends Error {
   readonly told: Failure;
   constructor(told: Failure, cause: unknown) {
     super(told.body.message, { cause });

@@ -46,7 +46,7 @@ export interface Field {
 export const unusual = 'a valid value of unusual form';
 
 /** How a value is named where another type was expected. */
-export function kindText(value: unknown): string {
+function kindText(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value === 'string') return `string ${quoted(value)}`;
   if (typeof value === 'boolean') return `boolean \`${value}\``;

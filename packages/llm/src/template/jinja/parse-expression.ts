@@ -295,7 +295,7 @@ export class ExpressionParser extends TokenStream {
 }
 
 /** A call without arguments. */
-export const noArguments: Arguments = { positional: [], keyword: [], spread: undefined, keywordSpread: undefined };
+const noArguments: Arguments = { positional: [], keyword: [], spread: undefined, keywordSpread: undefined };
 
 function readInteger(text: string): number | bigint {
   const value = BigInt(text.replaceAll('_', '').replace(/^0+(?=\d)/, ''));

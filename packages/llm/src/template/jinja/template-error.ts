@@ -10,7 +10,7 @@ export class TemplateError extends Error {
 }
 
 /** Longest text, in UTF-16 units, that an operation may build: far beyond any context window, far below what would fill the memory. */
-export const maxText: number = 1 << 26;
+const maxText = 1 << 26;
 
 /** Longest `range`; Jinja2's sandbox has the same limit. */
 export const maxRange = 100_000;
