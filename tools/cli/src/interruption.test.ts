@@ -7,9 +7,9 @@ const script = `
 const { watchInterruption } = await import(${JSON.stringify(new URL('./interruption.ts', import.meta.url).href)});
 const interruption = watchInterruption();
 const alive = setInterval(() => {}, 1000);
+process.once('SIGUSR2', () => { clearInterval(alive); interruption[Symbol.dispose](); });
 console.log('up');
 console.log(await interruption.asked, interruption.signal.aborted);
-process.once('SIGUSR2', () => { clearInterval(alive); interruption[Symbol.dispose](); });
 `;
 
 function start() {
