@@ -47,7 +47,7 @@ export class DistributedRuntime implements AsyncDisposable {
     this.metrics = parts.metrics.metrics;
     this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
     this.#requests = once(async () => stack.use(await listenForRequests({ ...settings.request, log: settings.log })));
-    const responses = once(async (): Promise<ResponseListener> => stack.use(await listenForResponses(settings.response)));
+    const responses = once(async (): Promise<ResponseListener> => stack.use(await listenForResponses({ ...settings.response, log: settings.log })));
     this.#clientParts = { settings, discovery, sender: stack.use(dialRequests(settings.timeouts)), responses };
   }
 

@@ -23,6 +23,8 @@ export interface RequestRecord {
 
 /** Instruments of one model, bound once. */
 interface ModelInstruments {
+  /** By endpoint and request type. */
+  readonly counters: Map<string, RouteCounters>;
   readonly inflight: Gauge;
   readonly active: Gauge;
   readonly queued: Gauge;
@@ -33,6 +35,11 @@ interface ModelInstruments {
   readonly cachedTokens: Histogram;
   readonly outputTokens: Histogram;
   readonly outputTotal: Counter;
+}
+
+interface RouteCounters {
+  readonly started: Counter;
+  readonly succeeded: Counter;
 }
 
 type Labelled<T> = T & { readonly with: (labels: { model: string }) => T };
@@ -103,16 +110,28 @@ export class FrontendMetrics implements Disposable {
     const model = this.#names.get(request.model) ?? unknownModel;
     const labels = { endpoint: request.endpoint, model, request_type: request.stream ? 'stream' : 'unary' };
     const instruments = this.#instruments(model);
-    this.#started.with(labels).inc();
+    const counters = this.#counters(instruments, labels);
+    counters.started.inc();
     instruments.inflight.inc();
     instruments.active.inc();
     instruments.queued.inc();
     return new Request(instruments, (outcome) => {
       const errorType = outcome.errorType ?? '';
-      this.#ended.with({ ...labels, error_type: errorType, status: errorType === '' ? 'success' : 'error' }).inc();
+      if (errorType === '') return counters.succeeded.inc();
+      this.#ended.with({ ...labels, error_type: errorType, status: 'error' }).inc();
       if (errorType === 'cancelled') this.#left.inc();
-      if (errorType !== '') this.#failures.with({ class: outcome.class ?? 'Internal', reason: outcome.reason ?? 'runtime.unclassified' }).inc();
+      this.#failures.with({ class: outcome.class ?? 'Internal', reason: outcome.reason ?? 'runtime.unclassified' }).inc();
     });
+  }
+
+  /** Binds a route's counters once a model, not once a request. */
+  #counters({ counters }: ModelInstruments, labels: { endpoint: string; model: string; request_type: string }): RouteCounters {
+    const key = `${labels.endpoint} ${labels.request_type}`;
+    const present = counters.get(key);
+    if (present !== undefined) return present;
+    const bound = { started: this.#started.with(labels), succeeded: this.#ended.with({ ...labels, error_type: '', status: 'success' }) };
+    counters.set(key, bound);
+    return bound;
   }
 
   /** The text of `/metrics`. */
@@ -134,6 +153,7 @@ export class FrontendMetrics implements Disposable {
     const histogram = (name: string, help: string, bounds: readonly number[]): Histogram =>
       of(metrics.histogram(name, help, { labelNames: ['model'], buckets: bounds }));
     const made: ModelInstruments = {
+      counters: new Map(),
       inflight: of(metrics.gauge('inflight_requests', 'Number of inflight requests', { labelNames: ['model'] })),
       active: of(
         metrics.gauge(

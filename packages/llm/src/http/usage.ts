@@ -28,8 +28,10 @@ export class UsageCount {
     this.#details = chunk.usage.promptTokensDetails ?? this.#details;
   }
 
-  get completion(): number {
-    return this.#completion;
+  /** How much of the prompt the worker had cached, where it says so. */
+  get cached(): number | undefined {
+    const { cached_tokens: cached } = (this.#details ?? {}) as { cached_tokens?: unknown };
+    return typeof cached === 'number' ? cached : undefined;
   }
 
   get wire(): WireUsage {

@@ -82,8 +82,10 @@ async function chat({ request, reply, parts, id, started }: Exchange): Promise<v
   };
   if (!stream) {
     await sendWhole(reply, answering, new ChatAnswer(shape));
+    if (shape.usage.cached !== undefined) record.cached(shape.usage.cached);
     return;
   }
   const opening = annotationEvents(tokens.annotations, { id, prompt, tokenIds });
   await sendEvents(reply, answering, { writer: chatEvents(shape), opening });
+  if (shape.usage.cached !== undefined) record.cached(shape.usage.cached);
 }

@@ -42,9 +42,10 @@ export async function listenForResponses(options: ResponseListenOptions): Promis
 function greet(socket: Socket, options: { expected: Map<string, TcpResponseStream>; handshakeMs: number; log: Logger }): void {
   const { expected, handshakeMs, log } = options;
   const frames = new FrameBuffer();
-  const peer = socket.remoteAddress;
+  // Asked for only when there is something to say: it is a system call, and every answer has a connection of its own.
+  const peer = (): string | undefined => socket.remoteAddress;
   const deadline = new Deadline(handshakeMs, () => {
-    log.warn({ peer, handshakeMs }, 'a worker connected and did not say which stream it answers');
+    log.warn({ peer: peer(), handshakeMs }, 'a worker connected and did not say which stream it answers');
     socket.destroy();
   });
   deadline.start();
@@ -60,7 +61,7 @@ function greet(socket: Socket, options: { expected: Map<string, TcpResponseStrea
     expected.delete(handshake.subject);
     if (stream !== undefined) return stream.attach(socket, bytes.subarray(handshake.end));
     // Common and harmless: the caller has left before its worker came.
-    log.debug({ peer, subject: handshake.subject }, 'let go a worker whose stream nobody expects');
+    log.debug({ peer: peer(), subject: handshake.subject }, 'let go a worker whose stream nobody expects');
     socket.destroy();
   };
   socket.on('data', onData);
