@@ -1,49 +1,24 @@
 import { DynamoError } from '@dynamo/runtime';
 import { batchesOf } from '@dynamo/runtime/internal';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { answer } from '../../frontend/answer.ts';
-import type { RequestRecord } from '../../frontend/frontend-metrics.ts';
 import { parseChatRequest } from '../../openai/chat.ts';
 import { engineRequest } from '../../openai/engine-request.ts';
 import { renderPrompt } from '../../template/render-prompt.ts';
 import { annotationEvents } from '../annotations.ts';
 import { AnswerFacts } from '../answer-facts.ts';
 import { type AnswerShape, ChatAnswer, chatEvents } from '../chat-answer.ts';
-import { sendEvents, sendWhole, settleFailure } from '../exchange.ts';
-import { echoRequestId, metadataOf, modelFor, pinnedInstance, requestId } from '../request-facts.ts';
+import { sendEvents, sendWhole } from '../exchange.ts';
+import { metadataOf, modelFor, pinnedInstance } from '../request-facts.ts';
+import { textRoute, type TextExchange } from '../text-route.ts';
 import { UsageCount } from '../usage.ts';
 import type { RouteParts } from './parts.ts';
 
 /** `POST /v1/chat/completions` (spec llm 3). */
-export function chatRoute(server: FastifyInstance, parts: RouteParts): void {
-  server.post(
-    '/v1/chat/completions',
-    // Before the body is read: without a live chat model the route is not there (spec llm 3.1).
-    { onRequest: (_request, reply, done) => (parts.models.has('chat') ? done() : void reply.code(404).send()) },
-    async (request, reply) => {
-      const id = requestId(request);
-      let record: RequestRecord | undefined;
-      try {
-        echoRequestId(request, reply);
-        await chat({ request, reply, parts, id, started: (begun) => (record = begun) });
-        record?.end({});
-      } catch (error) {
-        settleFailure(error, { reply, record, parts, id });
-      }
-      return reply;
-    },
-  );
-}
+export const chatRoute = (server: FastifyInstance, parts: RouteParts): void =>
+  textRoute(server, parts, { path: '/v1/chat/completions', surface: 'chat', answer: chat });
 
-interface Exchange {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly parts: RouteParts;
-  readonly id: string;
-  readonly started: (record: RequestRecord) => RequestRecord;
-}
-
-async function chat({ request, reply, parts, id, started }: Exchange): Promise<void> {
+async function chat({ request, reply, parts, id, started }: TextExchange): Promise<void> {
   const asked = parseChatRequest(String(request.body ?? ''));
   const stream = asked.stream === true;
   const record = started(parts.metrics.start({ model: asked.model, endpoint: 'chat_completions', stream }));

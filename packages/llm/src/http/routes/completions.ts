@@ -1,8 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
 import { batchesOf } from '@dynamo/runtime/internal';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { answer, type AnswerOptions } from '../../frontend/answer.ts';
-import type { RequestRecord } from '../../frontend/frontend-metrics.ts';
 import type { ServingModel } from '../../frontend/serving-model.ts';
 import { type CompletionRequest, parseCompletionRequest, promptsOf } from '../../openai/completions.ts';
 import { engineRequest } from '../../openai/engine-request.ts';
@@ -12,40 +11,17 @@ import type { TextChunk } from '../../stages/to-text.ts';
 import { annotationEvents } from '../annotations.ts';
 import { AnswerFacts } from '../answer-facts.ts';
 import { CompletionAnswer, completionEvents, type CompletionShape, completionUsageEvent } from '../completion-answer.ts';
-import { sendEvents, sendWhole, settleFailure } from '../exchange.ts';
-import { echoRequestId, metadataOf, modelFor, pinnedInstance, requestId } from '../request-facts.ts';
+import { sendEvents, sendWhole } from '../exchange.ts';
+import { metadataOf, modelFor, pinnedInstance } from '../request-facts.ts';
+import { textRoute, type TextExchange } from '../text-route.ts';
 import { UsageCount } from '../usage.ts';
 import type { RouteParts } from './parts.ts';
 
 /** `POST /v1/completions` (spec llm 3). */
-export function completionsRoute(server: FastifyInstance, parts: RouteParts): void {
-  server.post(
-    '/v1/completions',
-    { onRequest: (_request, reply, done) => (parts.models.has('completions') ? done() : void reply.code(404).send()) },
-    async (request, reply) => {
-      const id = requestId(request);
-      let record: RequestRecord | undefined;
-      try {
-        echoRequestId(request, reply);
-        await complete({ request, reply, parts, id, started: (begun) => (record = begun) });
-        record?.end({});
-      } catch (error) {
-        settleFailure(error, { reply, record, parts, id });
-      }
-      return reply;
-    },
-  );
-}
+export const completionsRoute = (server: FastifyInstance, parts: RouteParts): void =>
+  textRoute(server, parts, { path: '/v1/completions', surface: 'completions', answer: complete });
 
-interface Exchange {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly parts: RouteParts;
-  readonly id: string;
-  readonly started: (record: RequestRecord) => RequestRecord;
-}
-
-async function complete({ request, reply, parts, id, started }: Exchange): Promise<void> {
+async function complete({ request, reply, parts, id, started }: TextExchange): Promise<void> {
   const asked = parseCompletionRequest(String(request.body ?? ''));
   const stream = asked.stream === true;
   const record = started(parts.metrics.start({ model: asked.model, endpoint: 'completions', stream }));

@@ -1,0 +1,41 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { RequestRecord } from '../frontend/frontend-metrics.ts';
+import type { Surface } from '../frontend/serving-model.ts';
+import { settleFailure } from './exchange.ts';
+import { echoRequestId, requestId } from './request-facts.ts';
+import type { RouteParts } from './routes/parts.ts';
+
+/** One request of a text route, as the route's own part sees it. */
+export interface TextExchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly parts: RouteParts;
+  readonly id: string;
+  /** Says that the request is being counted; gives the record back. */
+  readonly started: (record: RequestRecord) => RequestRecord;
+}
+
+/** Adds a route whose answers are text: its id, its counting and the end of every failure are the same for all. */
+export function textRoute(
+  server: FastifyInstance,
+  parts: RouteParts,
+  route: { readonly path: string; readonly surface: Surface; readonly answer: (exchange: TextExchange) => Promise<void> },
+): void {
+  server.post(
+    route.path,
+    // Before the body is read: without a live model of its kind the route is not there (spec llm 3.1).
+    { onRequest: (_request, reply, done) => (parts.models.has(route.surface) ? done() : void reply.code(404).send()) },
+    async (request, reply) => {
+      const id = requestId(request);
+      let record: RequestRecord | undefined;
+      try {
+        echoRequestId(request, reply);
+        await route.answer({ request, reply, parts, id, started: (begun) => (record = begun) });
+        record?.end({});
+      } catch (error) {
+        settleFailure(error, { reply, record, parts, id });
+      }
+      return reply;
+    },
+  );
+}
