@@ -11,9 +11,10 @@ import { DynamoError } from './error.ts';
 import type { Logger } from './log.ts';
 import { openRuntimeMetrics, type RuntimeMetrics } from './metrics/runtime-metrics.ts';
 import { type ConnectOptions, settle, type Settings } from './options.ts';
-import { dialRequests } from './planes/request/tcp/dial.ts';
-import { listenForRequests, type RequestListener } from './planes/request/tcp/listen.ts';
-import { listenForResponses, type ResponseListener } from './planes/response/tcp/listen.ts';
+import { requestPlanes } from './planes/request/index.ts';
+import type { RequestListener } from './planes/request/request-plane.ts';
+import { responsePlanes } from './planes/response/index.ts';
+import type { ResponseListener } from './planes/response/response-plane.ts';
 import { openStatusServer, StatusBoard } from './system/server.ts';
 
 /**
@@ -46,9 +47,11 @@ export class DistributedRuntime implements AsyncDisposable {
     this.#metrics = parts.metrics;
     this.metrics = parts.metrics.metrics;
     this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
-    this.#requests = once(async () => stack.use(await listenForRequests({ ...settings.request, log: settings.log })));
-    const responses = once(async (): Promise<ResponseListener> => stack.use(await listenForResponses({ ...settings.response, log: settings.log })));
-    this.#clientParts = { settings, discovery, sender: stack.use(dialRequests(settings.timeouts)), responses };
+    this.#requests = once(async () => stack.use(await requestPlanes.tcp.listen({ ...settings.request, log: settings.log })));
+    const responses = once(async (): Promise<ResponseListener> =>
+      stack.use(await responsePlanes.tcp.listen({ ...settings.response, log: settings.log })),
+    );
+    this.#clientParts = { settings, discovery, sender: stack.use(requestPlanes.tcp.dial(settings.timeouts)), responses };
   }
 
   /**

@@ -3,7 +3,7 @@ import { decodeModel, type DiscoveryRecord, type ModelRecord } from '@dynamo/run
 import { cardChecksum } from '../model/checksum.ts';
 import type { WireCard } from '../model/wire-card.ts';
 import { readCard } from '../model/read-card.ts';
-import type { ListedModel, ModelDirectory, ModelLookup, Readiness, Surface } from './serving-model.ts';
+import type { ListedModel, ModelDirectory, Readiness, ServingModel, Surface } from './serving-model.ts';
 import { WorkerSet, type WorkerSetParts } from './worker-set.ts';
 
 const flags: Readonly<Record<Surface, string>> = { chat: 'Chat', completions: 'Completions' };
@@ -42,14 +42,10 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     this.#loop = this.#follow().catch((error: unknown) => parts.runtime.log.error({ error: String(error) }, 'the watch of models has ended'));
   }
 
-  find(name: string, surface: Surface): ModelLookup {
-    const sets = this.#byName.get(name)?.filter((set) => offers(set, surface));
-    if (sets === undefined || sets.length === 0) return { state: 'unknown' };
-    const ready = sets.flatMap((set) => (set.model === undefined ? [] : [set.model]));
+  find(name: string, surface: Surface): ServingModel | undefined {
     // A model whose files are still being loaded is not there yet (spec llm 1.6).
-    if (ready.length === 0) return { state: 'unknown' };
-    const model = ready.length === 1 ? ready[0] : ready[this.#turn++ % ready.length];
-    return model === undefined ? { state: 'not-ready', name } : { state: 'ready', model };
+    const ready = (this.#byName.get(name) ?? []).flatMap((set) => (set.model !== undefined && offers(set, surface) ? [set.model] : []));
+    return ready.length > 1 ? ready[this.#turn++ % ready.length] : ready[0];
   }
 
   has(surface: Surface): boolean {
@@ -107,16 +103,17 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     const { namespace, component, endpoint, id } = record;
     const key = JSON.stringify([namespace, component, endpoint, card.display_name, card.model_type, card.worker_type]);
     const present = this.#sets.get(key);
+    const checksum = await cardChecksum(card);
     if (present === undefined) {
       const path = `${namespace}.${component}.${endpoint}` as EndpointPath;
       const parts = { ...this.#parts, onReady: () => this.#events.added?.(card) };
-      const opened = await WorkerSet.open(parts, { path, namespace, card });
+      const opened = new WorkerSet(parts, { path, namespace, card, checksum });
       opened.members.add(id);
       this.#sets.set(key, opened);
       this.#index();
       return opened;
     }
-    if ((await cardChecksum(card)) !== present.checksum) {
+    if (checksum !== present.checksum) {
       log.warn({ model: card.display_name, instance: id }, 'rejected a worker whose model card differs from that of its worker set');
       return undefined;
     }

@@ -32,14 +32,6 @@ export interface ServingModel extends ModelFiles {
   readonly client: Client<TokenRequest, unknown>;
 }
 
-/** How one model name looks to a route at this moment. */
-export type ModelLookup =
-  | { readonly state: 'ready'; readonly model: ServingModel }
-  /** Known by discovery but without a usable worker right now: HTTP 503. */
-  | { readonly state: 'not-ready'; readonly name: string }
-  /** Nobody has it on this surface: HTTP 404. */
-  | { readonly state: 'unknown' };
-
 /** One line of `/v1/models`. */
 export interface ListedModel {
   readonly id: string;
@@ -57,7 +49,8 @@ export interface Readiness {
 
 /** The models that the frontend serves now; kept by the model watcher, read by the routes. */
 export interface ModelDirectory {
-  find(name: string, surface: Surface): ModelLookup;
+  /** Undefined where nobody has the name on this surface: HTTP 404. */
+  find(name: string, surface: Surface): ServingModel | undefined;
   /** Whether any live model has the surface: without one the route answers 404 with an empty body (spec llm 3.1). */
   has(surface: Surface): boolean;
   list(): readonly ListedModel[];

@@ -1,6 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import { policies } from '@dynamo/runtime/internal';
-import { cardChecksum } from '../model/checksum.ts';
 import type { WireCard } from '../model/wire-card.ts';
 import type { TokenRequest } from '../request.ts';
 import { encodeTokenRequest } from '../wire/preprocessed-request.ts';
@@ -36,7 +36,7 @@ export class WorkerSet implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #loading: Promise<void>;
 
-  private constructor(parts: WorkerSetParts, identity: { path: EndpointPath; namespace: string; card: WireCard; checksum: string }) {
+  constructor(parts: WorkerSetParts, identity: { path: EndpointPath; namespace: string; card: WireCard; checksum: string }) {
     this.#parts = parts;
     this.path = identity.path;
     this.namespace = identity.namespace;
@@ -48,10 +48,6 @@ export class WorkerSet implements AsyncDisposable {
       readItem: readTokenFrame,
     });
     this.#loading = this.#load();
-  }
-
-  static async open(parts: WorkerSetParts, identity: { path: EndpointPath; namespace: string; card: WireCard }): Promise<WorkerSet> {
-    return new WorkerSet(parts, { ...identity, checksum: await cardChecksum(identity.card) });
   }
 
   /** The names that clients may ask for. */
@@ -102,7 +98,8 @@ export class WorkerSet implements AsyncDisposable {
       } catch (error) {
         const waitMs = retryMs[Math.min(attempt, retryMs.length - 1)] ?? 0;
         log.warn({ model: this.card.display_name, error: String(error), retryMs: waitMs }, "can't load a model's files");
-        await pause(waitMs, signal);
+        // Disposal ends the wait; the loop looks at the signal itself.
+        await sleep(waitMs, undefined, { signal }).catch(() => undefined);
       }
     }
   }
@@ -111,18 +108,4 @@ export class WorkerSet implements AsyncDisposable {
 function parsersOf(card: WireCard): { toolParser?: string; reasoningParser?: string } {
   const { tool_call_parser: tool, reasoning_parser: reasoning } = card.runtime_config;
   return { ...(typeof tool === 'string' ? { toolParser: tool } : {}), ...(typeof reasoning === 'string' ? { reasoningParser: reasoning } : {}) };
-}
-
-/** Waits, or less when the signal aborts; leaves neither timer nor listener. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
 }

@@ -37,10 +37,7 @@ export async function sendWhole(
       answering.record.output(tokens);
     }
   } catch (error) {
-    if (left.signal.aborted) {
-      reply.hijack();
-      throw new AnswerFailed(failure(499, 'Request cancelled'), error);
-    }
+    if (left.signal.aborted) throw clientLeft(reply, error);
     throw new AnswerFailed(failureOf(named(error, answering.model), { first }), error);
   }
   return sendJson(reply, gather.text());
@@ -74,15 +71,18 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
     begin();
     response.end(writer.end() + sseEnd);
   } catch (error) {
-    if (left.signal.aborted) {
-      reply.hijack();
-      throw new AnswerFailed(failure(499, 'Request cancelled'), error);
-    }
+    if (left.signal.aborted) throw clientLeft(reply, error);
     if (!begun && !fromWorker(DynamoError.from(error))) throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
     begin();
     response.end(streamFailure(error) + sseEnd);
     throw new AnswerFailed(failureOf(error, { first: false }), error);
   }
+}
+
+/** There is nobody to answer: the reply is left alone, and the failure is counted. */
+function clientLeft(reply: FastifyReply, cause: unknown): AnswerFailed {
+  reply.hijack();
+  return new AnswerFailed(failure(499, 'Request cancelled'), cause);
 }
 
 /** An answer that ended in a failure: what the client was or is to be told, with what went wrong as its cause. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoError, type InstanceId } from '@dynamo/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ModelLookup, ServingModel, Surface } from '../frontend/serving-model.ts';
+import type { ServingModel, Surface } from '../frontend/serving-model.ts';
 import type { TokenRequest } from '../request.ts';
 import type { RouteParts } from './routes/parts.ts';
 
@@ -37,10 +37,9 @@ export function metadataOf(request: FastifyRequest): Record<string, string> | un
 
 /** Looks a model up, or tells why it can't answer. */
 export function modelFor(parts: RouteParts, name: string, surface: Surface): ServingModel {
-  const found: ModelLookup = parts.models.find(name, surface);
-  if (found.state === 'ready') return found.model;
-  if (found.state === 'not-ready') throw notReady(name);
-  throw visible('not_found', 'Model not found');
+  const found = parts.models.find(name, surface);
+  if (found === undefined) throw visible('not_found', 'Model not found');
+  return found;
 }
 
 const visible = (code: 'not_found' | 'unavailable', message: string): DynamoError =>

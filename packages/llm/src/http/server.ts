@@ -65,7 +65,7 @@ async function close(server: FastifyInstance, drainMs: number): Promise<void> {
 function refuseTheRest(server: FastifyInstance, options: { log: Logger; bodyLimitMb: number }): void {
   server.setNotFoundHandler((request, reply) => {
     const [path = ''] = request.url.split('?');
-    const allowed = (['GET', 'POST'] as const).filter((method) => server.findRoute({ method, url: path }) !== null || takes(server, method, path));
+    const allowed = (['GET', 'POST'] as const).filter((method) => takes(server, method, path));
     if (allowed.length > 0)
       return reply
         .code(405)
@@ -83,5 +83,6 @@ function refuseTheRest(server: FastifyInstance, options: { log: Logger; bodyLimi
   });
 }
 
-/** `findRoute` knows route patterns, not paths: the model routes have a parameter. */
-const takes = (_server: FastifyInstance, method: 'GET' | 'POST', path: string): boolean => method === 'GET' && path.startsWith('/v1/models/');
+/** Whether a path is a route's. `findRoute` knows patterns, not paths, and the model routes have a parameter. */
+const takes = (server: FastifyInstance, method: 'GET' | 'POST', path: string): boolean =>
+  server.findRoute({ method, url: path }) !== null || (method === 'GET' && path.startsWith('/v1/models/'));

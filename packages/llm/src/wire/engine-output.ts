@@ -1,7 +1,6 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { CompletionUsage, FinishReason, TokenChunk, TopLogprob } from '../request.ts';
-
-type Wire = Readonly<Record<string, unknown>>;
+import { describe, object, type Wire } from './members.ts';
 
 /** Writes an engine's chunk with its wire names; only what is set (spec llm 2.2). */
 export function encodeEngineOutput(chunk: TokenChunk): Record<string, unknown> {
@@ -131,11 +130,5 @@ function array(name: string, member: unknown): readonly unknown[] {
   return member;
 }
 
-const object = (value: unknown): Wire | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Wire) : undefined;
-
 const bad = (name: string, expected: string, member: unknown): DynamoError =>
   new DynamoError('unknown', `the engine's answer can't be read: ${name} must be ${expected}, got ${describe(member)}`, { origin: 'backend' });
-
-const describe = (value: unknown): string =>
-  (JSON.stringify(value, (_key, member: unknown) => (typeof member === 'bigint' ? String(member) : member)) ?? 'nothing').slice(0, 80);

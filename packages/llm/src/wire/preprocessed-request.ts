@@ -1,8 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
 import { type Float, float } from '@dynamo/runtime/internal';
 import type { OutputOptions, SamplingOptions, StopConditions, TokenRequest } from '../request.ts';
-
-type Wire = Record<string, unknown>;
+import { describe, object, type Wire } from './members.ts';
 
 /** Ours beside theirs, for the three groups whose members differ by spelling alone (spec llm 2.1). */
 const names = {
@@ -89,11 +88,6 @@ function group<T extends Readonly<Record<string, string>>>(value: unknown, spell
 }
 
 const isIds = (value: unknown): value is number[] => Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0);
-
-const object = (value: unknown): Wire | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Wire) : undefined;
-
-const describe = (value: unknown): string => (value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value).slice(0, 80));
 
 /**
  * Writes a tokenized request with the members that are always there, absent ones as null, in the order in which 1.6.1

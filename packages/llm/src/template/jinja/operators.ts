@@ -52,8 +52,8 @@ function arithmetic(operator: Operator, a: unknown, b: unknown): unknown {
   if (left === undefined || right === undefined) throw unsupported(operator, a, b);
   if ((operator === '/' || operator === '//' || operator === '%') && Number(right.value) === 0) throw new TemplateError('division by zero');
   if (operator === '**') return power(left, right);
-  if (left.isFloat || right.isFloat || operator === '/') return makeFloat(onFloats(operator, Number(left.value), Number(right.value)));
-  const fast = typeof left.value === 'number' && typeof right.value === 'number' ? onIntegers(operator, left.value, right.value) : Number.NaN;
+  if (left.isFloat || right.isFloat || operator === '/') return makeFloat(onNumbers(operator, Number(left.value), Number(right.value)));
+  const fast = typeof left.value === 'number' && typeof right.value === 'number' ? onNumbers(operator, left.value, right.value) : Number.NaN;
   return Number.isSafeInteger(fast) ? fast : makeInteger(onBigInts(operator, BigInt(left.value), BigInt(right.value)));
 }
 
@@ -62,7 +62,7 @@ function unsupported(operator: Operator, a: unknown, b: unknown): TemplateError 
   return new TemplateError(`unsupported operand types for ${operator}: '${typeName(a)}' and '${typeName(b)}'`);
 }
 
-function onFloats(operator: Operator, a: number, b: number): number {
+function onNumbers(operator: Operator, a: number, b: number): number {
   switch (operator) {
     case '+':
       return a + b;
@@ -77,10 +77,6 @@ function onFloats(operator: Operator, a: number, b: number): number {
     default:
       return modulo(a, b);
   }
-}
-
-function onIntegers(operator: Operator, a: number, b: number): number {
-  return onFloats(operator, a, b);
 }
 
 /** The remainder with the divisor's sign. */
