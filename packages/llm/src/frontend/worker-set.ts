@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import { policies } from '@dynamo/runtime/internal';
 import type { WireCard } from '../model/wire-card.ts';
@@ -69,7 +70,9 @@ export class WorkerSet implements AsyncDisposable {
         const ours = candidates.every((instance) => this.members.has(instance.id))
           ? candidates
           : candidates.filter((instance: Instance) => this.members.has(instance.id));
-        const route = await inner.pick(request, ours.length > 0 ? ours : candidates, call);
+        if (ours.length === 0)
+          throw new DynamoError('unavailable', `no worker of model '${this.card.display_name}' can be reached`, { data: { endpoint: this.path } });
+        const route = await inner.pick(request, ours, call);
         const { placed } = call as { placed?: Placed };
         if (placed !== undefined) placed.instance = route.instance;
         return route;
