@@ -1,1 +1,10 @@
-export {};
+export type {
+  CompletionUsage,
+  FinishReason,
+  OutputOptions,
+  SamplingOptions,
+  StopConditions,
+  TokenChunk,
+  TokenRequest,
+  TopLogprob,
+} from './request.ts';

@@ -1,1 +1,3 @@
-export {};
+export { decodeEngineOutput, encodeEngineOutput } from './wire/engine-output.ts';
+export { decodeTokenRequest, encodeTokenRequest } from './wire/preprocessed-request.ts';
+export { readTokenFrame, toTokenChunk } from './wire/token-frame.ts';

@@ -3,7 +3,6 @@ export type { Frontend, FrontendOptions } from './frontend/frontend.ts';
 export type { CardOptions } from './model/card.ts';
 export type {
   CompletionUsage,
-  Engine,
   FinishReason,
   OutputOptions,
   SamplingOptions,
@@ -11,5 +10,6 @@ export type {
   TokenChunk,
   TokenRequest,
   TopLogprob,
-} from './request.ts';
+} from '@dynamo/kv-router';
+export type { Engine } from './worker/engine.ts';
 export type { ServeModelOptions } from './worker/serve-model.ts';

@@ -1,6 +1,6 @@
 import type { CallOptions } from '@dynamo/runtime';
 import { type BatchedIterable, pipe } from '@dynamo/runtime/internal';
-import type { TokenRequest } from '../request.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
 import { readChunks } from '../stages/read-chunks.ts';
 import { type TextChunk, toText } from '../stages/to-text.ts';
 import type { Placed, ServingModel } from './serving-model.ts';

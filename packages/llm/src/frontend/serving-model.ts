@@ -1,6 +1,6 @@
 import type { Client, InstanceId } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
-import type { TokenRequest } from '../request.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
 import type { ChatTemplate } from '../template/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 

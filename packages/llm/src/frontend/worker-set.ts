@@ -3,9 +3,9 @@ import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import { policies } from '@dynamo/runtime/internal';
 import type { WireCard } from '../model/wire-card.ts';
-import type { TokenRequest } from '../request.ts';
-import { encodeTokenRequest } from '../wire/preprocessed-request.ts';
-import { readTokenFrame } from '../wire/token-frame.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
+import { encodeTokenRequest } from '@dynamo/kv-router/internal';
+import { readTokenFrame } from '@dynamo/kv-router/internal';
 import type { Placed, ServingModel } from './serving-model.ts';
 import type { ModelFileStore } from './model-files.ts';
 

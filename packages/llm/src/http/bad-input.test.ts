@@ -5,7 +5,7 @@ import { OpenAI } from 'openai';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Frontend } from '../frontend/frontend.ts';
 import { Llm } from '../llm.ts';
-import type { TokenRequest } from '../request.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
 import { tinyIds, tinyModel } from '../testing/scripted-worker.ts';
 
 let runtime: DistributedRuntime;

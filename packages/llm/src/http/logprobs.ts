@@ -1,4 +1,4 @@
-import type { TopLogprob } from '../request.ts';
+import type { TopLogprob } from '@dynamo/kv-router';
 import type { TextChunk } from '../stages/to-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DynamoError, type InstanceId } from '@dynamo/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ServingModel, Surface } from '../frontend/serving-model.ts';
-import type { TokenRequest } from '../request.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
 import type { RouteParts } from './routes/parts.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

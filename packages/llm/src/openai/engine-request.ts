@@ -1,5 +1,5 @@
 import { float } from '@dynamo/runtime/internal';
-import type { OutputOptions, SamplingOptions, StopConditions, TokenRequest } from '../request.ts';
+import type { OutputOptions, SamplingOptions, StopConditions, TokenRequest } from '@dynamo/kv-router';
 import type { ChatRequest } from './chat.ts';
 import type { CompletionRequest } from './completions.ts';
 import { guidedDecoding, mustCall } from './guided.ts';

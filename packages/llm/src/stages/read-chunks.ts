@@ -1,7 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { Stage } from '@dynamo/runtime/internal';
-import type { TokenChunk } from '../request.ts';
-import { toTokenChunk } from '../wire/token-frame.ts';
+import type { TokenChunk } from '@dynamo/kv-router';
+import { toTokenChunk } from '@dynamo/kv-router/internal';
 
 /**
  * Turns what came over the wire into chunks.

@@ -3,10 +3,10 @@ import { createRequire } from 'node:module';
 import { collect, pipe } from '@dynamo/runtime/internal';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StopConditions, TokenChunk } from '../request.ts';
+import type { StopConditions, TokenChunk } from '@dynamo/kv-router';
 import { loadTokenizer } from '../tokenizer/hf.ts';
-import { decodeEngineOutput } from '../wire/engine-output.ts';
-import { decodeTokenRequest } from '../wire/preprocessed-request.ts';
+import { decodeEngineOutput } from '@dynamo/kv-router/internal';
+import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 import { type TextChunk, toText, type ToTextOptions } from './to-text.ts';
 
 const read = (url: URL | string): any => JSON.parse(readFileSync(url, 'utf8'));

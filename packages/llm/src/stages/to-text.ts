@@ -1,5 +1,5 @@
 import type { Run, Stage } from '@dynamo/runtime/internal';
-import type { StopConditions, TokenChunk } from '../request.ts';
+import type { StopConditions, TokenChunk } from '@dynamo/kv-router';
 import { stopStrings, type StopWatch } from '../tokenizer/stop-strings.ts';
 import type { Tokenizer, TokenStream } from '../tokenizer/tokenizer.ts';
 

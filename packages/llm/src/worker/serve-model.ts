@@ -1,9 +1,9 @@
 import type { DistributedRuntime, EndpointPath, HandlerContext, Served } from '@dynamo/runtime';
 import { type BatchedIterable, batchesOf, encodeModel, itemsOf } from '@dynamo/runtime/internal';
 import { type CardOptions, cardFromDirectory } from '../model/card.ts';
-import type { Engine } from '../request.ts';
-import { encodeEngineOutput } from '../wire/engine-output.ts';
-import { decodeTokenRequest } from '../wire/preprocessed-request.ts';
+import type { Engine } from './engine.ts';
+import { encodeEngineOutput } from '@dynamo/kv-router/internal';
+import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 
 /** A model to serve: the first three members are all that is needed. */
 export interface ServeModelOptions extends CardOptions {

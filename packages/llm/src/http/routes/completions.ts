@@ -5,7 +5,7 @@ import { answer, type AnswerOptions } from '../../frontend/answer.ts';
 import type { ServingModel } from '../../frontend/serving-model.ts';
 import { type CompletionRequest, parseCompletionRequest, promptsOf } from '../../openai/completions.ts';
 import { engineRequest } from '../../openai/engine-request.ts';
-import type { TokenRequest } from '../../request.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
 import { merge } from '../../stages/merge.ts';
 import type { TextChunk } from '../../stages/to-text.ts';
 import { annotationEvents } from '../annotations.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { DynamoError } from '@dynamo/runtime';
 import { Float, encodeJsonText } from '@dynamo/runtime/internal';
-import type { TokenRequest } from '../../request.ts';
-import { encodeTokenRequest } from '../../wire/preprocessed-request.ts';
+import type { TokenRequest } from '@dynamo/kv-router';
+import { encodeTokenRequest } from '@dynamo/kv-router/internal';
 import { parseChatRequest } from '../chat.ts';
 import { parseCompletionRequest } from '../completions.ts';
 import { type RequestModel, engineRequest } from '../engine-request.ts';

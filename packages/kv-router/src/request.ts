@@ -1,5 +1,3 @@
-import type { Handler } from '@dynamo/runtime';
-
 /** When a generation ends, as the engine is told. Absent members mean "not set" (spec llm 2.1). */
 export interface StopConditions {
   maxTokens?: number;
@@ -100,6 +98,3 @@ export interface TokenChunk {
   /** Every other member of the wire chunk, under its wire name (such as `engine_data`). */
   extra?: Readonly<Record<string, unknown>>;
 }
-
-/** An engine: a function from a tokenized request to a stream of tokens. */
-export type Engine = Handler<TokenRequest, TokenChunk>;
