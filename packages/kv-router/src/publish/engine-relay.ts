@@ -1,0 +1,50 @@
+import { decodeEngineBatch, type EngineBatch } from '../wire/engine-batch.ts';
+import type { RouterEvent } from '../wire/kv-event.ts';
+import { convertStored, type ConvertOptions } from './convert.ts';
+import { EngineFilter, type KeptEvent } from './engine-filter.ts';
+import { EventPipeline, type PendingChange, toMessages } from './event-pipeline.ts';
+
+/** What one engine message became: messages to publish, or why it was dropped. */
+export interface Relayed {
+  readonly messages: readonly (readonly RouterEvent[])[];
+  readonly refused?: string;
+}
+
+/** Turns an engine's own events into those that routers read: decode, filter, hash, merge, number (spec kv-router 14 and 15). */
+export class EngineRelay {
+  readonly #options: ConvertOptions;
+  readonly #filter = new EngineFilter();
+  readonly #pipeline: EventPipeline;
+
+  constructor(workerId: bigint, options: ConvertOptions, pipeline: EventPipeline = new EventPipeline(workerId)) {
+    this.#options = options;
+    this.#pipeline = pipeline;
+  }
+
+  /** Reads the frames of one message: topic, 8-byte sequence, batch. Never throws. */
+  read(frames: readonly Uint8Array[]): Relayed {
+    const [, sequence, payload] = frames;
+    if (frames.length !== 3 || sequence?.length !== 8 || payload === undefined)
+      return { messages: [], refused: `a message of ${frames.length} frames with a sequence of ${sequence?.length ?? 0} bytes` };
+    let batch: EngineBatch;
+    try {
+      batch = decodeEngineBatch(payload);
+    } catch (error) {
+      return { messages: [], refused: error instanceof Error ? error.message : String(error) };
+    }
+    const changes = batch.events.flatMap((event) => {
+      const kept = this.#filter.keep(event, batch.dpRank);
+      return kept === undefined ? [] : [this.#convert(kept, batch.dpRank)];
+    });
+    return { messages: toMessages(this.#pipeline.push(changes)) };
+  }
+
+  #convert(kept: KeptEvent, dpRank: number): PendingChange {
+    const { event, tier } = kept;
+    if (event.type === 'stored') {
+      const change = convertStored(event, 'salt' in kept ? kept.salt : undefined, this.#options);
+      return { dpRank, tier, change, ...(event.sessionId === undefined ? {} : { sessionId: event.sessionId }) };
+    }
+    return { dpRank, tier, change: event.type === 'removed' ? { type: 'removed', hashes: event.hashes } : { type: 'cleared' } };
+  }
+}
