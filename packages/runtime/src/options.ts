@@ -5,6 +5,7 @@ import type { Discovery } from './discovery/discovery.ts';
 import { DynamoError } from './error.ts';
 import { silentLogger, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
+import { type NatsSettings, readNatsSettings } from './planes/nats/settings.ts';
 import type { CodecName } from './wire/codec.ts';
 
 /** How a runtime connects. Each member falls back to its `DYN_*` variable and then to the default named here. */
@@ -39,6 +40,7 @@ export interface Settings {
     readonly queue: number;
   };
   readonly response: { readonly host: string; readonly port: number };
+  readonly nats: NatsSettings;
   readonly timeouts: { readonly connectMs: number; readonly ackMs: number; readonly callHomeMs: number };
   readonly quarantineMs: number;
   readonly system: { readonly port: number; readonly host: string } | undefined;
@@ -78,6 +80,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       queue: limit === undefined ? whole(env, 'DYN_TCP_WORK_QUEUE_SIZE', 40_000) : whole(env, 'DYN_DYNAMO_REQUEST_QUEUE_LIMIT', 16),
     },
     response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0) },
+    nats: readNatsSettings(env),
     timeouts: {
       connectMs: whole(env, 'DYN_TCP_CONNECT_TIMEOUT', 5) * 1_000,
       ackMs: whole(env, 'DYN_TCP_REQUEST_TIMEOUT', 5) * 1_000,

@@ -13,7 +13,7 @@ export const confined: readonly { readonly from: RegExp; readonly to: RegExp }[]
   { from: /^prom-client$/, to: /^metrics\/src\// },
   { from: /^fastify$|^@fastify\//, to: /^(llm\/src\/http|runtime\/src\/system)\// },
   { from: /^etcd3$/, to: /^runtime\/src\/discovery\/etcd\// },
-  { from: /^@nats-io\//, to: /^runtime\/src\/planes\/\w+\/nats\// },
+  { from: /^@nats-io\//, to: /^runtime\/src\/planes\/(\w+\/)?nats\// },
   { from: /^zeromq$/, to: /^(runtime\/src\/planes\/events\/zmq|kv-router\/src\/publish)\// },
   { from: /^@grpc\//, to: /^llm\/src\/grpc\// },
   { from: /^@huggingface\/tokenizers$/, to: /^llm\/src\/tokenizer\// },
