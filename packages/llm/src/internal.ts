@@ -10,4 +10,5 @@ export type { FileSources, ModelFileStore } from './frontend/model-files.ts';
 export type { ModelFiles } from './frontend/serving-model.ts';
 export { chatTemplateFromFiles } from './template/chat-template.ts';
 export type { ChatTemplate, TemplateFiles } from './template/chat-template.ts';
+export { loadTokenizer } from './tokenizer/index.ts';
 export type { Tokenizer, TokenStream } from './tokenizer/tokenizer.ts';

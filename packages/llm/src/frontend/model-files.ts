@@ -4,8 +4,8 @@ import { DynamoError } from '@dynamo/runtime';
 import { hashBytes } from '../model/checksum.ts';
 import type { CardFile, WireCard } from '../model/wire-card.ts';
 import { type ChatTemplate, chatTemplateFromFiles, type TemplateFiles } from '../template/chat-template.ts';
-import { loadTokenizer } from '../tokenizer/hf.ts';
-import { type LongTextEncoder, longTextEncoder, longTextLength } from '../tokenizer/long-text.ts';
+import { loadTokenizer } from '../tokenizer/index.ts';
+import { type LongTextEncoder, longTextEncoder } from '../tokenizer/long-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelFiles } from './serving-model.ts';
 
@@ -55,7 +55,7 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
       const encoders = await encodersOf(card, config);
       return {
         tokenizer: encoders.tokenizer,
-        encode: (text) => (text.length < longTextLength ? encoders.tokenizer.encode(text) : encoders.long.encode(text)),
+        encode: (text) => (text.length < encoders.tokenizer.inlineLimit ? encoders.tokenizer.encode(text) : encoders.long.encode(text)),
         template: chats
           ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) })
           : undefined,

@@ -4,7 +4,7 @@ import { collect, pipe } from '@dynamo/runtime/internal';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { StopConditions, TokenChunk } from '@dynamo/kv-router';
-import { loadTokenizer } from '../tokenizer/hf.ts';
+import { loadTokenizer } from '../tokenizer/index.ts';
 import { decodeEngineOutput } from '@dynamo/kv-router/internal';
 import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 import { type TextChunk, toText, type ToTextOptions } from './to-text.ts';

@@ -5,11 +5,11 @@ import { type TokenTable, tokenTable } from './token-table.ts';
 import type { StreamOptions, Tokenizer } from './tokenizer.ts';
 
 /**
- * Makes a tokenizer from the parsed `tokenizer.json` and `tokenizer_config.json` of a model folder.
+ * Makes a tokenizer of any kind from the parsed `tokenizer.json` and `tokenizer_config.json` of a model folder.
  *
  * @throws DynamoError `invalid_argument` when the first is no tokenizer that can be read.
  */
-export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown): Tokenizer {
+export function libraryTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown): Tokenizer {
   const library = open(tokenizerJson, tokenizerConfigJson);
   const encode = (text: string): number[] => {
     const { ids } = library.encode(text.includes('\0') ? text.replaceAll('\0', '') : text, { add_special_tokens: false });
@@ -21,6 +21,7 @@ export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unkno
     const table = tableOf(library);
     const stream = (options: StreamOptions) => byteLevelStream(table, options);
     return {
+      inlineLimit,
       encode,
       idToToken,
       stream,
@@ -37,12 +38,16 @@ export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unkno
     return known.length === 0 ? '' : library.decode(known, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });
   };
   return {
+    inlineLimit,
     encode,
     idToToken,
     decode,
     stream: ({ promptIds, skipSpecialTokens }) => prefixStream((ids) => decode(ids, { skipSpecialTokens }), promptIds),
   };
 }
+
+/** A shorter text holds the event loop for less than about 30 ms. */
+const inlineLimit = 32 * 1024;
 
 function open(tokenizerJson: unknown, tokenizerConfigJson: unknown): HfTokenizer {
   try {

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadTokenizer } from './hf.ts';
+import { loadTokenizer } from './index.ts';
 import type { LongTextFiles } from './long-text.ts';
 
 const { tokenizer: json, config } = workerData as LongTextFiles;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { loadTokenizer } from './hf.ts';
+import { loadTokenizer } from './index.ts';
 import { longTextEncoder } from './long-text.ts';
 
 const resolve = createRequire(import.meta.url).resolve;

@@ -1,9 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { DynamoError } from '@dynamo/runtime';
 
-/** Texts of this many characters and more are encoded in a thread: a shorter one holds the event loop for less than about 30 ms. */
-export const longTextLength: number = 32 * 1024;
-
 /** How many long texts may wait for the thread; more are refused. */
 const waitingLimit = 64;
 

@@ -59,7 +59,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export const lossyText = (bytes: Uint8Array): string => (bytes.length === 0 ? '' : decoder.decode(bytes));
 
 /** The letter that stands for each byte in a byte-level vocabulary: itself where it prints, else one from U+0100 on. */
-const byteOfLetter: ReadonlyMap<string, number> = (() => {
+export const byteOfLetter: ReadonlyMap<string, number> = (() => {
   const letters = new Map<string, number>();
   let next = 0x100;
   for (let byte = 0; byte < 0x100; byte++) {

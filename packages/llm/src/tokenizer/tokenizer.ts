@@ -1,5 +1,7 @@
 /** Text to token ids and back. Implementations pass `tokenizer.contract.ts`. */
 export interface Tokenizer {
+  /** Texts of this many characters and more are encoded in a thread, so that one prompt does not hold up every stream. */
+  readonly inlineLimit: number;
   /** Ids of a text. Adds no special tokens; special-token text inside becomes special tokens, NUL characters are left out (spec llm 4). */
   encode(text: string): number[];
   /** Text of ids, in one go. Ids outside the vocabulary have no text. */

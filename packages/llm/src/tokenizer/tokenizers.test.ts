@@ -4,7 +4,8 @@ import { Tokenizer as Library } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { prefixStream } from './detokenizer.ts';
-import { loadTokenizer } from './hf.ts';
+import { libraryTokenizer } from './hf.ts';
+import { loadTokenizer } from './index.ts';
 import { tokenizerContract } from './tokenizer.contract.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -48,6 +49,13 @@ tokenizerContract('Qwen3', {
   special: { text: '<|im_end|>', id: 151_645 },
   normalise: (text) => text.normalize('NFC'),
   encodings: [{ text: 'Hello, world!', ids: [9707, 11, 1879, 0] }, ...captured('q3')],
+});
+tokenizerContract('Qwen3 by the library', {
+  open: () => libraryTokenizer(models.q3.files, models.q3.config),
+  size: 151_669,
+  special: { text: '<|im_end|>', id: 151_645 },
+  normalise: (text) => text.normalize('NFC'),
+  encodings: captured('q3'),
 });
 tokenizerContract('Llama 3.1', {
   open: () => open('ll31'),
