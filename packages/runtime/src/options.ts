@@ -18,6 +18,12 @@ export interface ConnectOptions {
   eventPlane?: 'zmq' | 'nats';
   /** Status server with /health, /live, /metrics and engine routes; default off, or on when `DYN_SYSTEM_PORT` is 0 or more. */
   system?: { port: number; host?: string } | false;
+  /**
+   * How long a peer may take on the way to an answer, in milliseconds: to accept a connection (`DYN_TCP_CONNECT_TIMEOUT`,
+   * default 5 000), to acknowledge a request (`DYN_TCP_REQUEST_TIMEOUT`, 5 000), to call home (10 000) and then to say whether
+   * its handler has started (60 000). Limits on the answer itself are options of a call.
+   */
+  timeouts?: { connectMs?: number; ackMs?: number; callHomeMs?: number; prologueMs?: number };
   /** How long disposal waits for running requests, in milliseconds; default 30 000. */
   drainMs?: number;
   /** Where log lines go; silent by default. */
@@ -41,7 +47,7 @@ export interface Settings {
   };
   readonly response: { readonly host: string; readonly port: number };
   readonly nats: NatsSettings;
-  readonly timeouts: { readonly connectMs: number; readonly ackMs: number; readonly callHomeMs: number };
+  readonly timeouts: { readonly connectMs: number; readonly ackMs: number; readonly callHomeMs: number; readonly prologueMs: number };
   readonly quarantineMs: number;
   readonly system: { readonly port: number; readonly host: string } | undefined;
   readonly startsReady: boolean;
@@ -86,6 +92,8 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       ackMs: whole(env, 'DYN_TCP_REQUEST_TIMEOUT', 5) * 1_000,
       // The real client waits for ever (spec runtime-wire 16.9); a worker calls home within milliseconds of its ack.
       callHomeMs: 10_000,
+      prologueMs: 60_000,
+      ...options.timeouts,
     },
     quarantineMs: whole(env, 'DYN_RUNTIME_INHIBITED_DURATION_SECS', 5) * 1_000,
     system: system === undefined ? undefined : { host, ...system },

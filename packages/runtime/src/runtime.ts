@@ -49,7 +49,7 @@ export class DistributedRuntime implements AsyncDisposable {
     this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
     this.#requests = once(async () => stack.use(await requestPlanes.tcp.listen({ ...settings.request, log: settings.log })));
     const responses = once(async (): Promise<ResponseListener> =>
-      stack.use(await responsePlanes.tcp.listen({ ...settings.response, log: settings.log })),
+      stack.use(await responsePlanes.tcp.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
     );
     this.#clientParts = { settings, discovery, sender: stack.use(requestPlanes.tcp.dial(settings.timeouts)), responses };
   }

@@ -86,7 +86,7 @@ test('an abort reaches the worker as a stop, one with the kind kill as a kill', 
 });
 
 test('a worker that takes a request and never calls home fails it, and is left alone for a while', async () => {
-  const timeouts = { connectMs: 1_000, ackMs: 1_000, callHomeMs: 30 };
+  const timeouts = { connectMs: 1_000, ackMs: 1_000, callHomeMs: 30, prologueMs: 1_000 };
   await using at = await open((id) => (id === 1n ? 'silence' : ['fine']), { settings: { timeouts } });
   expect(await at.code()).toBe('connection_timeout');
   expect(await at.code()).toEqual(['fine']);
@@ -94,7 +94,7 @@ test('a worker that takes a request and never calls home fails it, and is left a
 });
 
 test('a call-home that waits while the event loop is busy is in time', async () => {
-  const timeouts = { connectMs: 1_000, ackMs: 1_000, callHomeMs: 20 };
+  const timeouts = { connectMs: 1_000, ackMs: 1_000, callHomeMs: 20, prologueMs: 1_000 };
   await using at = await open(
     () => {
       setTimeout(() => {

@@ -6,15 +6,16 @@ import { type EndpointPath, type EndpointName, parseEndpointPath } from '../endp
 import { DynamoError } from '../error.ts';
 import type { Settings } from '../options.ts';
 import type { RequestSender } from '../planes/request/request-plane.ts';
-import type { ItemReader, ResponseListener, ResponseStream } from '../planes/response/response-plane.ts';
+import type { InputWriter, ItemReader, ResponseListener, ResponseStream } from '../planes/response/response-plane.ts';
 import { codecs } from '../wire/codec.ts';
 import { type CallHome, encodeControl } from '../wire/control.ts';
 import { encodeTwoPart } from '../wire/two-part.ts';
 import { isInstanceFault } from './faults.ts';
 import { InstanceSet } from './instances.ts';
 import { policies } from './policy/index.ts';
+import { inputError, isStream, sendInput, type SentInput } from './send-input.ts';
 import type { CallOptions, Client, ClientOptions, Route, RoutePolicy } from './types.ts';
-import { throwIfCancelled, watchCall } from './watch-call.ts';
+import { isStopped, throwIfCancelled, watchCall } from './watch-call.ts';
 
 /** What a runtime lends to its clients. */
 export interface ClientParts {
@@ -26,7 +27,7 @@ export interface ClientParts {
 
 /** How siblings open a client whose requests and items have a wire form of their own. */
 export interface TypedClientOptions<Req> extends ClientOptions {
-  /** Turns a request into its wire value; as it is by default. */
+  /** Turns a request, or each item of one that is a stream, into its wire value; as it is by default. */
   encodeRequest?: (request: Req) => unknown;
   /** Reads an item straight from msgpack bytes where it can. */
   readItem?: ItemReader;
@@ -71,23 +72,44 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   }
 
   async *#call(request: Req, call: CallOptions): AsyncGenerator<readonly Res[]> {
-    throwIfCancelled(call.signal);
+    throwIfCancelled(call);
     const route = await this.#route(request, call);
     let outcome: unknown;
+    let complete = false;
     try {
       const instance = this.#find(route.instance);
       const responses = await this.#parts.responses();
-      throwIfCancelled(call.signal);
-      const subject = randomUUID();
-      const readItem = instance.codec === 'msgpack' ? this.#options.readItem : undefined;
+      throwIfCancelled(call);
+      this.#checkStillThere(instance);
+      const { codec } = instance;
+      const sent = (route.request as Req | undefined) ?? request;
+      const home = { address: responses.address, subject: randomUUID() };
+      const readItem = codec === 'msgpack' ? this.#options.readItem : undefined;
       // Expected before the request leaves: acknowledgement and call-home race on two sockets.
-      const stream = responses.expect(subject, { codec: instance.codec, readItem });
-      using _watch = watchCall(stream, { instance, call, set: this.#set, callHomeMs: this.#parts.settings.timeouts.callHomeMs });
-      this.#send({ request: (route.request as Req | undefined) ?? request, instance, call, stream, home: { address: responses.address, subject } });
-      for (let batch = await stream.next(); batch !== undefined; batch = await stream.next()) {
+      const stream = responses.expect(home.subject, { codec, readItem, kill: call.context?.killSignal });
+      const input = isStream(sent) ? { address: home.address, subject: randomUUID() } : undefined;
+      const writer = input === undefined ? undefined : responses.expectInput(input.subject);
+      const attached = (): boolean => stream.attached && writer?.attached !== false;
+      using watch = watchCall(stream, { instance, call, set: this.#set, callHomeMs: this.#parts.settings.timeouts.callHomeMs, attached });
+      using _input =
+        writer === undefined
+          ? undefined
+          : this.#sendInput(sent as AsyncIterable<unknown>, {
+              instance,
+              writer,
+              stream,
+              word: () => (complete || isStopped(call) ? 'stop' : 'kill'),
+            });
+      this.#send({ request: sent, instance, call, stream, home, ...(input === undefined ? {} : { input }) });
+      for (;;) {
+        watch.waiting();
+        const batch = await stream.next();
+        if (batch === undefined) break;
+        watch.arrived();
         if (route.seen !== undefined) for (const item of batch) route.seen(item);
         yield batch as readonly Res[];
       }
+      complete = true;
     } catch (error) {
       outcome = error;
       this.#blame(route.instance, error);
@@ -101,6 +123,26 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     const instance = this.#set.find(id);
     if (instance === undefined) throw new DynamoError('cannot_connect', `instance_id=${id} not found for endpoint ${this.#name}`);
     return instance;
+  }
+
+  /** Nobody would hear of an instance that left while the call was on its way to it. */
+  #checkStillThere(instance: Instance): void {
+    if (this.#set.find(instance.id) !== undefined) return;
+    throw new DynamoError('disconnected', `instance_id=${instance.id} of endpoint ${this.#name} left before the request could be sent`);
+  }
+
+  /** Sends the items of a request beside it; a source that fails ends the answer with its own error. */
+  #sendInput(
+    source: AsyncIterable<unknown>,
+    to: { instance: Instance; writer: InputWriter; stream: ResponseStream; word: () => 'stop' | 'kill' },
+  ): SentInput {
+    const codec = codecs[to.instance.codec];
+    const { encodeRequest } = this.#options;
+    return sendInput(source, to.writer, {
+      encode: encodeRequest === undefined ? codec.encode : (item) => codec.encode(encodeRequest(item as Req)),
+      onFailure: (error) => to.stream.fail(inputError(error)),
+      word: to.word,
+    });
   }
 
   /** Keeps an instance out of routing for a while when the failure is its own (spec runtime-wire 10). */
@@ -122,19 +164,27 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     });
   }
 
-  #send(sending: { request: Req; instance: Instance; call: CallOptions; stream: ResponseStream; home: CallHome }): void {
-    const { instance, call, stream } = sending;
-    const id = call.id ?? randomUUID();
+  #send(sending: { request: Req; instance: Instance; call: CallOptions; stream: ResponseStream; home: CallHome; input?: CallHome }): void {
+    const { instance, call, stream, input } = sending;
+    const { context } = call;
+    const id = call.id ?? context?.id ?? randomUUID();
+    const metadata = call.metadata ?? context?.metadata;
     const { encodeRequest } = this.#options;
-    const body = codecs[instance.codec].encode(encodeRequest === undefined ? sending.request : encodeRequest(sending.request));
     const header = encodeControl({
       id,
       codec: instance.codec,
       response: sending.home,
-      ...(call.metadata === undefined ? {} : { metadata: call.metadata }),
+      ...(input === undefined ? {} : { input }),
+      ...(metadata === undefined ? {} : { metadata }),
     });
-    const headers = { 'request-id': id, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
-    const payload = encodeTwoPart({ header, body });
+    const payload =
+      input === undefined
+        ? encodeTwoPart({
+            header,
+            body: codecs[instance.codec].encode(encodeRequest === undefined ? sending.request : encodeRequest(sending.request)),
+          })
+        : encodeTwoPart({ header });
+    const headers = { ...context?.traceHeaders(), ...call.headers, 'request-id': id, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
     const { maxFrameBytes } = this.#parts.settings.request;
     this.#parts.sender.send({ transport: instance.transport, headers, payload, maxFrameBytes }, (refused) => {
       // A worker that has called home has taken the request, whatever becomes of its acknowledgement.

@@ -16,6 +16,8 @@ export class InstanceSet implements AsyncDisposable {
   readonly #waiters = new Set<() => void>();
   readonly #quarantineMs: number;
   readonly #log: Logger;
+  /** When discovery last told of a change: the reconciliation's ticks are counted from it. */
+  #changed: number = Date.now();
   #sorted: readonly Instance[] = [];
 
   constructor(discovery: Discovery, name: EndpointName, options: { quarantineMs: number; log: Logger }) {
@@ -49,9 +51,15 @@ export class InstanceSet implements AsyncDisposable {
     return (this.#overloaded.get(id) ?? 0) > Date.now();
   }
 
-  /** Keeps an instance out of routing for a while (spec runtime-wire 10). */
+  /**
+   * Keeps an instance out of routing until the next tick (spec runtime-wire 10).
+   *
+   * Ticks follow each other by the quarantine's length, from the last change of discovery on; a change readmits everybody.
+   */
   quarantine(id: InstanceId): void {
-    if (this.#quarantineMs > 0) this.#quarantined.set(id, Date.now() + this.#quarantineMs);
+    if (this.#quarantineMs === 0) return;
+    const ticks = Math.floor((Date.now() - this.#changed) / this.#quarantineMs) + 1;
+    this.#quarantined.set(id, this.#changed + ticks * this.#quarantineMs);
   }
 
   overload(id: InstanceId): void {
@@ -90,6 +98,8 @@ export class InstanceSet implements AsyncDisposable {
       if (change.type === 'snapshot') for (const record of change.records) this.#put(record);
       else if (change.type === 'put') this.#put(change.record);
       else this.#remove(change.key);
+      this.#quarantined.clear();
+      this.#changed = Date.now();
       this.#sorted = [...this.#known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
       for (const wake of this.#waiters) wake();
     }
@@ -103,7 +113,6 @@ export class InstanceSet implements AsyncDisposable {
       return this.#remove(record.key);
     }
     this.#known.set(record.key, instance);
-    this.#quarantined.delete(instance.id);
   }
 
   #remove(key: string): void {

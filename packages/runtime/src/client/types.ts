@@ -1,3 +1,4 @@
+import type { HandlerContext } from '../endpoint/handler.ts';
 import type { Instance, InstanceId } from '../endpoint/instance.ts';
 import type { PolicyName } from './policy/index.ts';
 
@@ -5,13 +6,21 @@ import type { PolicyName } from './policy/index.ts';
 export interface CallOptions {
   /** Aborting it stops the worker and ends the stream with a `cancelled` error. */
   signal?: AbortSignal;
-  /** Limit for the whole call in milliseconds; none by default. Passing it fails with `response_timeout`. */
+  /** Limit for the whole call in milliseconds; none by default. Passing it fails with `deadline_exceeded`. */
   timeoutMs?: number;
-  /** Request id; a fresh UUID by default. */
+  /** Longest wait for the first item in milliseconds; `idleMs` by default. Passing it fails with `response_timeout`. */
+  firstItemMs?: number;
+  /** Longest wait for any item in milliseconds; none by default. Passing it fails with `response_timeout`; time that the reader takes is not counted. */
+  idleMs?: number;
+  /** The request that the call is made for: its id, metadata and trace go along, and a stop or kill of it passes down. */
+  context?: HandlerContext;
+  /** Request id; that of `context`, else a fresh UUID. */
   id?: string;
+  /** Text pairs beside the request, such as `traceparent`, `tracestate` and `x-request-id`; they win over those of `context`. */
+  headers?: Readonly<Record<string, string>>;
   /** Send to this instance and no other; fails with `cannot_connect` where it is unknown. */
   instance?: InstanceId;
-  /** Text pairs handed to the handler unchanged. */
+  /** Text pairs handed to the handler unchanged; those of `context` by default. */
   metadata?: Record<string, string>;
 }
 
@@ -43,6 +52,11 @@ export interface Client<Req, Res> extends AsyncDisposable {
   readonly instances: readonly Instance[];
   /** Waits until at least `min` (default 1) instances are known. */
   ready(options?: { min?: number; signal?: AbortSignal }): Promise<readonly Instance[]>;
-  /** Sends on the first pull; leaving the loop stops the worker. */
+  /**
+   * Sends on the first pull; leaving the loop kills the worker.
+   *
+   * A request that is itself an `AsyncIterable` opens a two-way stream: its items are pulled and sent as the worker takes
+   * them, while the answer is read. The endpoint must be served with `input: 'stream'`.
+   */
   generate(request: Req, options?: CallOptions): AsyncIterable<Res>;
 }

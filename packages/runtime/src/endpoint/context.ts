@@ -26,6 +26,10 @@ export interface ContextOptions {
   traceparent?: string;
   /** Vendor part of the trace context, passed on unchanged. */
   tracestate?: string;
+  /** How a proxy in front calls the request (`x-request-id`), passed on unchanged. */
+  requestId?: string;
+  /** 16 hex digits of this hop's span, where a tracer has made one; random by default. */
+  spanId?: string;
 }
 
 /**
@@ -44,38 +48,49 @@ export class Context implements HandlerContext, Disposable {
   /** The trace context to hand on, with this hop's span. */
   readonly traceparent?: string;
   readonly #tracestate: string | undefined;
+  readonly #requestId: string | undefined;
   readonly #stop: CancellationToken;
-  readonly #kill: CancellationToken;
+  /** Made when it is first asked for: hardly any request is killed after a stop. */
+  #kill: CancellationToken | undefined;
   #unfollow: (() => void) | undefined;
 
   constructor(options: ContextOptions = {}, parent?: { readonly stop: CancellationToken; readonly kill: CancellationToken }) {
     this.id = options.id ?? randomUUID();
     this.metadata = { ...options.metadata };
-    const trace = options.traceparent === undefined ? undefined : readTraceparent(options.traceparent);
+    const trace = options.traceparent === undefined ? undefined : readTraceparent(options.traceparent, options.spanId);
     if (trace !== undefined) {
       this.trace = trace;
       this.traceparent = `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
     }
     this.#tracestate = options.tracestate;
+    this.#requestId = options.requestId;
     this.#stop = parent?.stop.child() ?? new CancellationToken();
-    this.#kill = parent?.kill.child() ?? new CancellationToken();
+    this.#kill = parent?.kill.child();
   }
 
-  /** The context of a request that a handler answers: it stops and is killed with it. Dispose it to let go of the handler's signal. */
-  static from(handler: HandlerContext): Context {
-    const context = new Context({
-      id: handler.id,
-      metadata: handler.metadata,
-      ...(handler.traceparent === undefined ? {} : { traceparent: handler.traceparent }),
-    });
-    const { signal } = handler;
+  /** The context of a request that a handler answers: it stops and is killed with it. Dispose it to let go of the handler's signals. */
+  static from(handler: Pick<HandlerContext, 'id' | 'signal' | 'metadata'> & Partial<HandlerContext>): Context {
+    const { signal, killSignal } = handler;
+    const headers = handler.traceHeaders?.() ?? (handler.traceparent === undefined ? {} : { traceparent: handler.traceparent });
+    const context = new Context({ ...fromHeaders(headers), id: handler.id, metadata: handler.metadata });
     const onAbort = (): void => (kindOf(signal.reason) === 'kill' ? context.kill(signal.reason) : context.stop(signal.reason));
+    const onKill = (): void => context.kill(killSignal?.reason);
+    if (killSignal?.aborted === true) onKill();
     if (signal.aborted) onAbort();
-    else {
-      signal.addEventListener('abort', onAbort, { once: true });
-      context.#unfollow = () => signal.removeEventListener('abort', onAbort);
+    if (killSignal?.aborted !== true && !context.killed) {
+      killSignal?.addEventListener('abort', onKill, { once: true });
+      if (!signal.aborted) signal.addEventListener('abort', onAbort, { once: true });
+      context.#unfollow = () => {
+        killSignal?.removeEventListener('abort', onKill);
+        signal.removeEventListener('abort', onAbort);
+      };
     }
     return context;
+  }
+
+  /** The context of a request that came with such headers (spec runtime-wire 11). */
+  static read(request: { id: string; metadata: Readonly<Record<string, string>>; headers: Readonly<Record<string, string>> }): Context {
+    return new Context({ ...fromHeaders(request.headers), id: request.id, metadata: request.metadata });
   }
 
   /** Aborts at stop or kill, whichever comes first; the reason's `data.kind` says which. */
@@ -85,7 +100,7 @@ export class Context implements HandlerContext, Disposable {
 
   /** Aborts at kill alone: for whoever goes on after a stop. */
   get killSignal(): AbortSignal {
-    return this.#kill.signal;
+    return this.#killer.signal;
   }
 
   /** Whether it was asked to end, softly or at once. */
@@ -95,7 +110,7 @@ export class Context implements HandlerContext, Disposable {
 
   /** Whether it was asked to end at once. */
   get killed(): boolean {
-    return this.#kill.cancelled;
+    return this.#kill?.cancelled === true;
   }
 
   /** Asks this request and those made from it to end after what is under way. */
@@ -106,13 +121,13 @@ export class Context implements HandlerContext, Disposable {
   /** Asks this request and those made from it to end at once. */
   kill(reason: unknown = ended('kill')): void {
     // First, so that whoever hears the stop below sees which of the two it was.
-    this.#kill.cancel(reason);
+    this.#killer.cancel(reason);
     this.#stop.cancel(reason);
   }
 
   /** The context of a request made for this one: same id, metadata and trace, stopped and killed with it. Dispose it when it has ended. */
   child(): Context {
-    return new Context(this.#handedOn(this.id), { stop: this.#stop, kill: this.#kill });
+    return new Context(this.#handedOn(this.id), { stop: this.#stop, kill: this.#killer });
   }
 
   /** Like `child`, and outlives this one: no stop or kill passes down. */
@@ -120,16 +135,21 @@ export class Context implements HandlerContext, Disposable {
     return new Context(this.#handedOn(id));
   }
 
-  /** Headers that tell the next hop of the trace and the request; empty without a trace. */
+  /** Headers that tell the next hop of the trace and the request; empty where neither is known. */
   traceHeaders(): Record<string, string> {
-    if (this.traceparent === undefined) return {};
-    const { traceparent, id } = this;
-    return { traceparent, ...(this.#tracestate === undefined ? {} : { tracestate: this.#tracestate }), 'request-id': id };
+    const headers: Record<string, string> = {};
+    if (this.traceparent !== undefined) {
+      headers['traceparent'] = this.traceparent;
+      if (this.#tracestate !== undefined) headers['tracestate'] = this.#tracestate;
+      headers['request-id'] = this.id;
+    }
+    if (this.#requestId !== undefined) headers['x-request-id'] = this.#requestId;
+    return headers;
   }
 
   /** Options for a client's call that belongs to this request. */
   callOptions(): CallOptions {
-    return { id: this.id, signal: this.signal, metadata: { ...this.metadata } };
+    return { context: this };
   }
 
   /** Lets go of what it follows: a parent or a handler's signal. Neither stops nor kills. */
@@ -137,17 +157,25 @@ export class Context implements HandlerContext, Disposable {
     this.#unfollow?.();
     this.#unfollow = undefined;
     this.#stop[Symbol.dispose]();
-    this.#kill[Symbol.dispose]();
+    this.#kill?.[Symbol.dispose]();
+  }
+
+  get #killer(): CancellationToken {
+    return (this.#kill ??= new CancellationToken());
   }
 
   #handedOn(id: string): ContextOptions {
-    return {
-      id,
-      metadata: this.metadata,
-      ...(this.traceparent === undefined ? {} : { traceparent: this.traceparent }),
-      ...(this.#tracestate === undefined ? {} : { tracestate: this.#tracestate }),
-    };
+    return { ...fromHeaders(this.traceHeaders()), id, metadata: this.metadata };
   }
+}
+
+function fromHeaders(headers: Readonly<Record<string, string>>): ContextOptions {
+  const { traceparent, tracestate, 'x-request-id': requestId } = headers;
+  return {
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(tracestate === undefined ? {} : { tracestate }),
+    ...(requestId === undefined ? {} : { requestId }),
+  };
 }
 
 const ended = (kind: 'stop' | 'kill'): DynamoError =>
@@ -158,8 +186,8 @@ const kindOf = (reason: unknown): unknown => (DynamoError.is(reason, 'cancelled'
 /** Version 00 of the header, or the first four fields of a later one; ids of zeros alone are invalid. */
 const traceparentForm = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-function readTraceparent(text: string): TraceContext | undefined {
+function readTraceparent(text: string, spanId?: string): TraceContext | undefined {
   const [, version, traceId, parentSpanId, flags, more] = traceparentForm.exec(text) ?? [];
   if (traceId === undefined || parentSpanId === undefined || flags === undefined || (version === '00' && more !== undefined)) return undefined;
-  return { traceId, spanId: randomBytes(8).toString('hex'), parentSpanId, flags };
+  return { traceId, spanId: spanId ?? randomBytes(8).toString('hex'), parentSpanId, flags };
 }

@@ -7,13 +7,26 @@ import { callHome, type ResponseWriter } from '../planes/response/tcp/dial.ts';
 import { codecs } from '../wire/codec.ts';
 import { type ControlMessage, decodeControl } from '../wire/control.ts';
 import { decodeTwoPart, type TwoPart } from '../wire/two-part.ts';
+import { Context } from './context.ts';
 import type { Handler } from './handler.ts';
+import { openRequestInput, type RequestInput, streamOfOne } from './request-input.ts';
 
 /** A request whose envelope has been read. */
 export interface OpenedRequest {
   readonly control: ControlMessage;
   readonly body: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What an endpoint lends to the requests that it runs. */
+export interface RunOptions {
+  /** Aborts what has not ended when the endpoint's time to drain is over. */
+  readonly signal: AbortSignal;
+  readonly connectMs: number;
+  readonly log: Logger;
+  readonly meter: RequestMeter;
+  /** Whether the handler takes one item or a stream of them. */
+  readonly input: 'item' | 'stream';
 }
 
 /** Opens a request's envelope; refuses with a text what the caller could never hear the answer of. */
@@ -29,8 +42,6 @@ export function openRequest(request: IncomingRequest): OpenedRequest | { readonl
         why: 'response_stream',
       };
     }
-    if (control.requestType === 'many_in')
-      return { refusal: 'Server unavailable: this endpoint takes one request item, not a stream', why: 'invalid_message' };
     return { control, body, headers: request.headers };
   } catch (error) {
     const refusal = `Invalid request: ${error instanceof Error ? error.message : String(error)}`;
@@ -39,32 +50,28 @@ export function openRequest(request: IncomingRequest): OpenedRequest | { readonl
 }
 
 /** Runs a handler on one request and streams its items home. Never rejects: what goes wrong reaches the caller. */
-export async function runRequest(
-  handler: Handler<unknown, unknown>,
-  opened: OpenedRequest,
-  options: { signal: AbortSignal; connectMs: number; log: Logger; meter: RequestMeter },
-): Promise<void> {
+export async function runRequest(handler: Handler<unknown, unknown>, opened: OpenedRequest, options: RunOptions): Promise<void> {
   const { control, headers } = opened;
   const { meter } = options;
-  const cancelled = new AbortController();
+  const context = Context.read({ id: control.id, metadata: control.metadata, headers });
   let left = false;
-  const cancel = (how: 'stop' | 'kill'): void => {
+  const cancel = (how: 'stop' | 'kill', reason = asked(how)): void => {
     left = true;
     meter.cancelled();
-    cancelled.abort(new DynamoError('cancelled', `the caller sent ${how}`, { data: { kind: how } }));
+    if (how === 'kill') context.kill(reason);
+    else context.stop(reason);
   };
-  const onShutdown = (): void => cancelled.abort(options.signal.reason);
+  const onShutdown = (): void => context.kill(options.signal.reason);
   options.signal.addEventListener('abort', onShutdown, { once: true });
   let writer: ResponseWriter | undefined;
+  let input: RequestInput | undefined;
   try {
     writer = callHome({ to: control.response, codec: control.codec, connectMs: options.connectMs, onCancel: cancel });
     meter.answered();
-    const traceparent = headers['traceparent'];
     try {
-      const request = decode(opened, meter);
-      const context = { id: control.id, signal: cancelled.signal, metadata: control.metadata, ...(traceparent === undefined ? {} : { traceparent }) };
+      const request = control.requestType === 'many_in' ? (input = open(opened, { ...options, onCancel: cancel })).items : decode(opened, options);
       for await (const batch of batchesOf(handler(request, context))) {
-        if (cancelled.signal.aborted) {
+        if (context.stopped) {
           // These items had nobody left to go to.
           if (left) meter.failed('publish_response');
           break;
@@ -72,9 +79,11 @@ export async function runRequest(
         const full = write(writer, batch, meter);
         if (full !== undefined) await full;
       }
-      await (cancelled.signal.aborted ? writer.finish(cancelled.signal.reason) : writer.finish());
+      input?.leave();
+      await (context.stopped ? writer.finish(context.signal.reason) : writer.finish());
     } catch (error) {
-      if (!DynamoError.is(error) && !cancelled.signal.aborted) options.log.error({ request: control.id, error: String(error) }, 'a handler failed');
+      input?.leave();
+      if (!DynamoError.is(error) && !context.stopped) options.log.error({ request: control.id, error: String(error) }, 'a handler failed');
       await writer.finish(error);
     }
   } catch (error) {
@@ -86,14 +95,25 @@ export async function runRequest(
   }
 }
 
+const asked = (kind: 'stop' | 'kill'): DynamoError => new DynamoError('cancelled', `the caller sent ${kind}`, { data: { kind } });
+
 /** Reads the request's item; a failure is counted and goes on to the caller. */
-function decode({ control, body }: OpenedRequest, meter: RequestMeter): unknown {
+function decode({ control, body }: OpenedRequest, { meter, input }: RunOptions): unknown {
   try {
-    return codecs[control.codec].decode(body);
+    const item = codecs[control.codec].decode(body);
+    return input === 'stream' ? streamOfOne(item) : item;
   } catch (error) {
     meter.failed('deserialization');
     throw error;
   }
+}
+
+/** Calls home for the request's items. A handler of one item is not given a stream: the caller hears so as an error of its request. */
+function open({ control }: OpenedRequest, options: RunOptions & Pick<Parameters<typeof openRequestInput>[0], 'onCancel'>): RequestInput {
+  if (options.input === 'stream' && control.input !== undefined)
+    return openRequestInput({ to: control.input, codec: control.codec, connectMs: options.connectMs, onCancel: options.onCancel });
+  options.meter.failed('invalid_message');
+  throw new DynamoError('invalid_argument', "this endpoint takes one item, not a stream; serve it with input: 'stream'");
 }
 
 /** Writes items; what can't be said on the wire is counted and goes on to the caller. */

@@ -16,6 +16,8 @@ import { openRequest, runRequest } from './run-request.ts';
 export interface ServeOptions {
   /** Whether disposal waits for running requests; default true. */
   drain?: boolean;
+  /** What the handler takes: one `item`, by default, or a `stream` of them. Callers see no difference until they call. */
+  input?: 'item' | 'stream';
   /** Labels of the families that count this endpoint's requests, such as `model`, beside those that every endpoint has. */
   labels?: Record<string, string>;
   /** Aborting it disposes the endpoint. */
@@ -76,7 +78,8 @@ export async function serveEndpoint(
     }
     const work = (): Promise<void> => {
       const meter = metrics.begin(counted);
-      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs: settings.timeouts.connectMs, log: settings.log, meter });
+      const { connectMs } = settings.timeouts;
+      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs, log: settings.log, meter, input: options.input ?? 'item' });
       running.add(run);
       return run.finally(() => running.delete(run));
     };

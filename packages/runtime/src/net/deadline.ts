@@ -12,14 +12,14 @@ export class Deadline {
     this.#onPass = onPass;
   }
 
-  /** Begins, or begins anew. Does not keep the process alive. */
-  start(): void {
+  /** Begins, or begins anew, with a limit of its own if one is given. Does not keep the process alive. */
+  start(ms: number = this.#ms): void {
     this.stop();
     const timer = setTimeout(() => {
       setImmediate(() => {
         if (this.#timer === timer) this.#onPass();
       });
-    }, this.#ms).unref();
+    }, ms).unref();
     this.#timer = timer;
   }
 

@@ -14,15 +14,24 @@ export interface Listener extends AsyncDisposable {
   readonly address: string;
 }
 
-/** Listens; disposing closes the server and every socket that is still open. */
-export async function listen(options: { host: string; port: number; log?: Logger; accept: (socket: Socket) => void }): Promise<Listener> {
+/** Listens; disposing closes the server and every socket that is still open. With `halfOpen`, whoever accepts a socket ends it too. */
+export async function listen(options: {
+  host: string;
+  port: number;
+  log?: Logger;
+  halfOpen?: boolean;
+  accept: (socket: Socket) => void;
+}): Promise<Listener> {
   const { log = silentLogger } = options;
   const sockets = new Set<Socket>();
-  const server: Server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    options.accept(socket);
-  });
+  const server: Server = createServer(
+    { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, allowHalfOpen: options.halfOpen === true },
+    (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      options.accept(socket);
+    },
+  );
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen({ host: options.host, port: options.port, backlog }, resolve);

@@ -17,19 +17,35 @@ export interface ControlMessage {
   /** Name of the response transport: `tcp_server` is the only one that we dial. */
   readonly transport: string;
   readonly response: CallHome;
+  /** Where the worker fetches the items of a `many_in` request. */
+  readonly input?: CallHome;
 }
 
-/** Writes the header of a request with one item in. */
-export function encodeControl(message: { id: string; codec: CodecName; metadata?: Record<string, string>; response: CallHome }): Uint8Array {
-  const info = JSON.stringify({ ...message.response, context: message.id, stream_type: 'response' });
+/** What a call-home connection is for (spec runtime-wire 7). */
+export type StreamType = 'request' | 'response';
+
+/** Writes the header of a request: with one item in, or with a stream of them when it says where they are fetched. */
+export function encodeControl(message: {
+  id: string;
+  codec: CodecName;
+  metadata?: Readonly<Record<string, string>>;
+  response: CallHome;
+  input?: CallHome;
+}): Uint8Array {
+  const { input } = message;
+  const connection = (home: CallHome, type: StreamType): { transport: string; info: string } => ({
+    transport: 'tcp_server',
+    info: JSON.stringify({ ...home, context: message.id, stream_type: type }),
+  });
   const metadata = message.metadata !== undefined && Object.keys(message.metadata).length > 0 ? { metadata: message.metadata } : {};
   return Buffer.from(
     JSON.stringify({
       id: message.id,
-      request_type: 'single_in',
+      request_type: input === undefined ? 'single_in' : 'many_in',
       response_type: 'many_out',
       payload_codec: message.codec,
-      connection_info: { transport: 'tcp_server', info },
+      connection_info: connection(message.response, 'response'),
+      ...(input === undefined ? {} : { request_stream_connection_info: connection(input, 'request') }),
       ...metadata,
     }),
   );
@@ -44,20 +60,31 @@ export function decodeControl(header: Uint8Array): ControlMessage {
   const raw = record(decodeJson(header), 'control message');
   const connection = record(raw['connection_info'], 'connection_info');
   const transport = text(connection, 'transport');
-  const info = transport === 'tcp_server' ? record(decodeJson(text(connection, 'info')), 'connection_info.info') : undefined;
+  const requestType = raw['request_type'] === 'many_in' ? 'many_in' : 'single_in';
   const metadata = raw['metadata'] === undefined || raw['metadata'] === null ? {} : record(raw['metadata'], 'metadata');
   return {
     id: text(raw, 'id'),
-    requestType: raw['request_type'] === 'many_in' ? 'many_in' : 'single_in',
+    requestType,
     codec: raw['payload_codec'] === 'msgpack' ? 'msgpack' : 'json',
     metadata: Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, String(value)])),
     transport,
-    response: info === undefined ? { address: '', subject: '' } : { address: text(info, 'address'), subject: text(info, 'subject') },
+    response: transport === 'tcp_server' ? readCallHome(connection, 'connection_info') : { address: '', subject: '' },
+    ...(requestType === 'many_in' && transport === 'tcp_server'
+      ? {
+          input: readCallHome(record(raw['request_stream_connection_info'], 'request_stream_connection_info'), 'request_stream_connection_info'),
+        }
+      : {}),
   };
 }
 
+function readCallHome(connection: Record<string, unknown>, name: string): CallHome {
+  const info = record(decodeJson(text(connection, 'info')), `${name}.info`);
+  return { address: text(info, 'address'), subject: text(info, 'subject') };
+}
+
 /** The first frame of a call-home. */
-export const encodeHandshake = (subject: string): Uint8Array => Buffer.from(JSON.stringify({ subject, stream_type: 'response' }));
+export const encodeHandshake = (subject: string, type: StreamType = 'response'): Uint8Array =>
+  Buffer.from(JSON.stringify({ subject, stream_type: type }));
 
 /** Reads the subject from the first frame of a call-home. */
 export const decodeHandshake = (header: Uint8Array): string => text(record(decodeJson(header), 'handshake'), 'subject');
@@ -71,8 +98,11 @@ export function decodePrologue(header: Uint8Array): string | null {
   return error === undefined || error === null ? null : String(error);
 }
 
-/** The last frame of a worker: header-only, quotes included. */
+/** The last frame of a worker's answer, and of a request's complete items: header-only, quotes included. */
 export const sentinel: Uint8Array = Buffer.from('"sentinel"');
+
+/** Header-only words by which a caller ends a request early (spec runtime-wire 6 and 7). */
+export const words: Readonly<Record<'stop' | 'kill', Uint8Array>> = { stop: Buffer.from('"stop"'), kill: Buffer.from('"kill"') };
 
 function record(value: unknown, what: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Engine, StopConditions, TokenChunk } from '@dynamo/llm';
 import { cardFromDirectory, modelFileStore } from '@dynamo/llm/internal';
+import { Context } from '@dynamo/runtime/internal';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { engines } from './index.ts';
 import { engineNames } from './names.ts';
@@ -20,7 +21,8 @@ const chat = (content: string): number[] =>
 async function answer(tokenIds: readonly number[], options: { stop?: StopConditions; signal?: AbortSignal } = {}): Promise<TokenChunk[]> {
   const chunks: TokenChunk[] = [];
   const request = { model: 'echo', tokenIds, ...(options.stop === undefined ? {} : { stop: options.stop }) };
-  for await (const chunk of engine(request, { id: '1', metadata: {}, signal: options.signal ?? new AbortController().signal })) chunks.push(chunk);
+  using context = Context.from({ id: '1', metadata: {}, signal: options.signal ?? new AbortController().signal });
+  for await (const chunk of engine(request, context)) chunks.push(chunk);
   return chunks;
 }
 

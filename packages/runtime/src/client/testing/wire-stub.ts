@@ -45,6 +45,9 @@ export function stubWire(answer: (request: OutgoingRequest) => Answer, settings:
       streams.push(stream);
       return stream;
     },
+    expectInput() {
+      throw new Error('no test streams a request over this stub');
+    },
     async [Symbol.asyncDispose]() {},
   };
   const parts: ClientParts = {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
@@ -19,8 +20,9 @@ export interface ResponsePlaneContract {
 
 const stallMs = 120;
 const handshakeMs = 120;
+const prologueMs = 120;
 /** Limits that pass within a test are for the cases that are about them: a busy machine must not fail the others. */
-const patient = { stallMs: 20_000, handshakeMs: 20_000, closeMs: 20_000 };
+const patient = { stallMs: 20_000, prologueMs: 20_000, handshakeMs: 20_000, closeMs: 20_000 };
 const stopGraceMs = 80;
 const closeMs = 80;
 
@@ -396,7 +398,71 @@ export function responsePlaneContract(contract: ResponsePlaneContract): void {
     void writer.write([1]);
     expect(await stream.next()).toEqual([1]);
     await listener[Symbol.asyncDispose]();
-    await expect(stream.next()).rejects.toMatchObject({ code: 'stream_incomplete' });
+    await expect(stream.next()).rejects.toMatchObject({ code: 'cancelled', message: 'the runtime is shutting down' });
+    await expect.poll(() => told).toEqual(['kill']);
+  });
+
+  check('a stop may be followed by a kill while the worker goes on', async ({ listener, stack, answer }) => {
+    const kill = new AbortController();
+    const stream = listener.expect('s', { codec: 'msgpack', kill: kill.signal });
+    stack.defer(() => stream.leave());
+    const { writer, told } = answer();
+    void writer.write([1]);
+    expect(await stream.next()).toEqual([1]);
+    stream.fail(new DynamoError('cancelled', 'enough'), 'stop');
+    stream.leave();
     await expect.poll(() => told).toEqual(['stop']);
+    // What it says now has nobody left to go to.
+    expect(writer.write([2])).toBeUndefined();
+    kill.abort();
+    await expect.poll(() => told).toEqual(['stop', 'kill']);
+    await writer.finish();
+    await expect.poll(() => getEventListeners(kill.signal, 'abort')).toEqual([]);
+  });
+
+  check('a kill ends a stream that runs, and a stream that is done or left follows the signal no more', async ({ listener, stack, answer }) => {
+    const kill = new AbortController();
+    const open = (subject: string): ResponseStream => {
+      const stream = listener.expect(subject, { codec: 'msgpack', kill: kill.signal });
+      stack.defer(() => stream.leave());
+      return stream;
+    };
+    const [running, done] = [open('running'), open('done')];
+    open('left').leave();
+    const { writer, told } = answer({ subject: 'running' });
+    void writer.write([1]);
+    expect(await running.next()).toEqual([1]);
+    const finished = answer({ subject: 'done' }).writer.finish();
+    expect(await readAll(done)).toEqual([]);
+    done.leave();
+    await finished;
+    await expect.poll(() => getEventListeners(kill.signal, 'abort')).toHaveLength(1);
+    kill.abort(new DynamoError('cancelled', 'at once', { data: { kind: 'kill' } }));
+    await expect(running.next()).rejects.toMatchObject({ code: 'cancelled', message: 'at once' });
+    await expect.poll(() => told).toEqual(['kill']);
+    await writer.finish();
+  });
+
+  check(
+    'a worker that calls home and never says whether it has started fails its stream',
+    async ({ expectStream, bare }) => {
+      const [silent, half] = [expectStream(), expectStream('half')];
+      await bare(handshake);
+      await bare(encodeTwoPart({ header: encodeHandshake('half') }), started.subarray(0, 20));
+      for (const stream of [silent, half])
+        await expect(stream.next()).rejects.toMatchObject({ code: 'connection_timeout', data: { limit: 'prologue', ms: prologueMs } });
+    },
+    { prologueMs },
+  );
+
+  check('the bytes of items and of the final frame are counted as the real worker counts them', async ({ expectStream, answer }) => {
+    const stream = expectStream();
+    const { writer } = answer();
+    void writer.write([{ i: 0 }, { i: 1 }]);
+    void writer.write([{ i: 2 }]);
+    const finished = writer.finish();
+    expect(await readAll(stream)).toHaveLength(3);
+    await finished;
+    expect(writer.itemBytes).toBe(113);
   });
 }

@@ -11,6 +11,8 @@ export type ItemReader = (bytes: Uint8Array, start: number, end: number) => unkn
 export interface StreamOptions {
   readonly codec: CodecName;
   readonly readItem?: ItemReader | undefined;
+  /** Aborting it kills the worker, also one that has been stopped and has not ended yet. */
+  readonly kill?: AbortSignal | undefined;
 }
 
 /** The caller's end of one response stream: everything that one socket read held comes out as one array. */
@@ -25,14 +27,40 @@ export interface ResponseStream {
   leave(): void;
 }
 
-/** Where workers call home: one a runtime, one connection a stream. */
+/** The caller's end of a request that is a stream of items: the worker calls home for them (spec runtime-wire 7). */
+export interface InputWriter {
+  /** True once the worker has called home. */
+  readonly attached: boolean;
+  /** Settles when the worker has called home, with true, or when it never will be listened to, with false. */
+  readonly ready: Promise<boolean>;
+  /** Settles when the worker takes no more items: it has closed, or the input has ended. */
+  readonly closed: Promise<void>;
+  /** Sends encoded items once `ready`; undefined while the way is free, else a promise for when it is again. */
+  write(items: readonly Uint8Array[]): Promise<void> | undefined;
+  /** Ends the input: complete, or with a word that ends the request. Only the first call counts. */
+  end(how: 'done' | 'stop' | 'kill'): void;
+}
+
+/** A worker's end of a request that is a stream of items. */
+export interface InputReader {
+  /** The next batch, or undefined when the caller has sent all; throws after the good items that came before an error. One caller at a time. */
+  next(): Promise<readonly unknown[] | undefined>;
+  /** The handler wants no more: closes the connection, and the caller stops sending. */
+  leave(): void;
+}
+
+/** Where workers call home: one a runtime, one connection a stream. Disposing kills the workers of all streams that are open. */
 export interface ResponseListener extends Listener {
   /** Expects a worker to show `subject`. The stream must be left. */
   expect(subject: string, options: StreamOptions): ResponseStream;
+  /** Expects a worker to show `subject` and to fetch a request's items. The writer must be ended. */
+  expectInput(subject: string): InputWriter;
 }
 
 /** A worker's end of one response stream. */
 export interface ResponseWriter {
+  /** Bytes of the items and of the final frame that were handed to the transport, frames and handshakes not counted (spec runtime-wire 15). */
+  readonly itemBytes: number;
   /** Sends items; undefined while the way is free, else a promise for when it is again. */
   write(items: readonly unknown[]): Promise<void> | undefined;
   /** Ends the stream, with an error item when there is one; resolves when the caller has taken all and gone. */
@@ -50,6 +78,8 @@ export interface ResponseListenOptions {
   readonly handshakeMs?: number;
   /** How long a worker may take to go on with a frame that it has begun, or to end after its final frame; default 30 000 ms. */
   readonly stallMs?: number;
+  /** How long a worker that has called home may take to say whether its handler has started; default 60 000 ms. */
+  readonly prologueMs?: number;
   /** How long a stopped worker may take to close before it is killed; default 5 000 ms. */
   readonly stopGraceMs?: number;
 }
@@ -61,8 +91,19 @@ export interface CallHomeOptions {
   readonly connectMs: number;
   /** How long the caller may take to close after the last frame has left; default 10 000 ms (spec runtime-wire 6). */
   readonly closeMs?: number;
-  /** Hears at most once why the caller wants no more: `stop`, `kill`, or `stop` when the connection failed or closed early. */
+  /** Hears why the caller wants no more: `stop`, `kill`, or `stop` when the connection failed or closed early; after a stop a kill may follow. */
   readonly onCancel: (how: 'stop' | 'kill') => void;
+}
+
+/** Options of one call home for a request's items. */
+export interface InputOptions {
+  readonly to: CallHome;
+  readonly codec: CodecName;
+  readonly connectMs: number;
+  /** How long the caller may take to go on with a frame that it has begun; default 30 000 ms. */
+  readonly stallMs?: number;
+  /** Hears at most once that the request ends before its items do: `stop`, or `kill` also for items that break off. The error says why. */
+  readonly onCancel: (how: 'stop' | 'kill', error: DynamoError) => void;
 }
 
 /** How answers travel. One implementation a transport; all of them pass `response-plane.contract.ts`. */
@@ -70,4 +111,6 @@ export interface ResponsePlane {
   listen(options: ResponseListenOptions): Promise<ResponseListener>;
   /** Calls home and shows that the handler has started. Throws `backend_protocol` on an address that can't be read. */
   callHome(options: CallHomeOptions): ResponseWriter;
+  /** Calls home for a request's items. Throws `backend_protocol` on an address that can't be read. */
+  openInput(options: InputOptions): InputReader;
 }

@@ -31,10 +31,7 @@ export class RequestConnection {
     this.#ackMs = options.ackMs;
     this.#maxUnsentBytes = options.maxUnsentBytes;
     let failure: unknown;
-    const connecting = setTimeout(
-      () => socket.destroy(Object.assign(new Error('connect timed out'), { code: 'ETIMEDOUT' })),
-      options.connectMs,
-    ).unref();
+    const connecting = setTimeout(() => socket.destroy(connectTimedOut(address, options.connectMs)), options.connectMs).unref();
     const checking = setInterval(() => this.#check(), Math.max(20, options.ackMs / 10)).unref();
     socket.setTimeout(options.idleMs, () => {
       options.onLeave();
@@ -111,7 +108,9 @@ export class RequestConnection {
     const suspected = this.#suspected;
     this.#suspected = oldest !== undefined && Date.now() - oldest.since >= this.#ackMs ? oldest : undefined;
     if (oldest === undefined || this.#suspected !== suspected || suspected === undefined) return;
-    this.#socket.destroy(new DynamoError('connection_timeout', `TCP request to ${this.#address} timed out`, { data: { ackMs: this.#ackMs } }));
+    this.#socket.destroy(
+      new DynamoError('connection_timeout', `TCP request to ${this.#address} timed out`, { data: { limit: 'ack', ms: this.#ackMs } }),
+    );
   }
 
   #refuseAll(error: DynamoError): void {
@@ -121,6 +120,9 @@ export class RequestConnection {
     for (const { onAck } of waiting) onAck(error);
   }
 }
+
+const connectTimedOut = (address: string, ms: number): DynamoError =>
+  new DynamoError('connection_timeout', `TCP connection to ${address} failed: no answer within ${ms} ms`, { data: { limit: 'connect', ms } });
 
 /** Every non-empty acknowledgement refuses; the real client waits for ever on texts that it does not know (spec runtime-wire 4). */
 function refusal(text: string): DynamoError {

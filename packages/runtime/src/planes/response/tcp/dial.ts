@@ -5,33 +5,41 @@ import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { keepAliveMs } from '../../../net/listen.ts';
 import { encodeErrorItem, encodeItem, finalFrame } from '../../../wire/annotated.ts';
 import type { CodecName } from '../../../wire/codec.ts';
-import { encodeHandshake, encodePrologue, sentinel } from '../../../wire/control.ts';
+import { type CallHome, encodeHandshake, encodePrologue, sentinel, words } from '../../../wire/control.ts';
 import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
 import type { CallHomeOptions, ResponseWriter } from '../response-plane.ts';
+import { Outlet } from './outlet.ts';
 
 export type { ResponseWriter } from '../response-plane.ts';
 
 /** How long the caller may take to close after the sentinel (spec runtime-wire 6), in milliseconds. */
 const defaultCloseMs = 10_000;
 
-/** How many bytes may gather within one turn of the event loop before they are sent. */
-const gatherBytes = 64 * 1024;
-
 /** The caller says `"stop"` or `"kill"` and nothing else. */
 const maxWordBytes = 1024;
 
 const started = encodeTwoPart({ header: encodePrologue(null) });
+const stop = Buffer.from(words.stop);
 
 /** The final frame and the sentinel behind it, which always leave together. */
 const endingOf = (codec: CodecName): Uint8Array => Buffer.concat([encodeTwoPart({ body: finalFrame(codec) }), encodeTwoPart({ header: sentinel })]);
 const endings: Readonly<Record<CodecName, Uint8Array>> = { json: endingOf('json'), msgpack: endingOf('msgpack') };
 
+/** Connects to where a caller listens for its worker. Nothing but closing is heard of a connection that fails. */
+export function connectHome({ address }: CallHome, connectMs: number): Socket {
+  const target = parseAddress(address);
+  if (target === undefined) throw new DynamoError('backend_protocol', `response address '${address}' is not HOST:PORT`);
+  const socket = connect({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
+  const timer = setTimeout(() => socket.destroy(), connectMs).unref();
+  socket.once('connect', () => clearTimeout(timer));
+  socket.once('close', () => clearTimeout(timer));
+  socket.on('error', () => {}); // 'close' follows, and that is where it is handled.
+  return socket;
+}
+
 /** Calls home and answers with the handshake and a good prologue. */
 export function callHome(options: CallHomeOptions): ResponseWriter {
-  const address = parseAddress(options.to.address);
-  if (address === undefined) throw new DynamoError('backend_protocol', `response address '${options.to.address}' is not HOST:PORT`);
-  const socket = connect({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
-  const writer = new TcpResponseWriter(socket, options);
+  const writer = new TcpResponseWriter(connectHome(options.to, options.connectMs), options);
   writer.send(encodeTwoPart({ header: encodeHandshake(options.to.subject) }));
   writer.send(started);
   return writer;
@@ -43,40 +51,43 @@ class TcpResponseWriter implements ResponseWriter {
   readonly #closeMs: number;
   readonly #onCancel: CallHomeOptions['onCancel'];
   readonly #frames: FrameBuffer = new FrameBuffer();
-  #gathered: Uint8Array[] = [];
-  #gatheredBytes = 0;
-  #cancelled = false;
+  readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  readonly #outlet: Outlet;
+  #itemBytes = 0;
+  #cancelled: 'stop' | 'kill' | undefined;
   #finished = false;
-  #closed: PromiseWithResolvers<void> = Promise.withResolvers<void>();
 
   constructor(socket: Socket, options: CallHomeOptions) {
     this.#socket = socket;
     this.#codec = options.codec;
     this.#closeMs = options.closeMs ?? defaultCloseMs;
     this.#onCancel = options.onCancel;
-    const timer = setTimeout(() => socket.destroy(), options.connectMs).unref();
-    socket.once('connect', () => clearTimeout(timer));
-    socket.on('error', () => {}); // 'close' follows, and that is where it is handled.
+    this.#outlet = new Outlet(socket, this.#closed.promise);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.once('close', () => {
-      clearTimeout(timer);
       this.#cancel('stop');
       this.#closed.resolve();
     });
   }
 
+  get itemBytes(): number {
+    return this.#itemBytes;
+  }
+
   write(items: readonly unknown[]): Promise<void> | undefined {
-    for (const item of items) this.send(encodeTwoPart({ body: encodeItem(item, this.#codec) }));
-    return this.#socket.writableNeedDrain ? this.#drained() : undefined;
+    if (this.#cancelled !== undefined) return undefined;
+    for (const item of items) this.#sendBody(encodeItem(item, this.#codec));
+    return this.#outlet.full;
   }
 
   async finish(error?: unknown): Promise<void> {
-    if (this.#cancelled) return this.drop();
-    if (error !== undefined) this.send(encodeTwoPart({ body: encodeErrorItem(error, this.#codec) }));
+    if (this.#cancelled !== undefined) return this.drop();
+    if (error !== undefined) this.#sendBody(encodeErrorItem(error, this.#codec));
     this.#finished = true;
-    this.#gather(endings[this.#codec]);
+    this.#itemBytes += finalFrame(this.#codec).length;
+    this.#outlet.gather(endings[this.#codec]);
     const left = Promise.withResolvers<void>();
-    this.#flush(left.resolve);
+    this.#outlet.flush(left.resolve);
     // A slow caller may take its time with what it has asked for; only then does the time to close begin.
     await Promise.race([left.promise, this.#closed.promise]);
     const timer = setTimeout(() => this.#socket.destroy(), this.#closeMs).unref();
@@ -86,51 +97,39 @@ class TcpResponseWriter implements ResponseWriter {
 
   drop(): void {
     this.#finished = true;
-    this.#gathered = [];
+    this.#outlet.discard();
     this.#socket.destroy();
   }
 
-  /** Gathers what is sent within one turn, so that tokens which arrive together leave together. */
   send(frame: Uint8Array): void {
-    if (this.#gathered.length === 0) process.nextTick(() => this.#flush());
-    this.#gather(frame);
-    if (this.#gatheredBytes >= gatherBytes) this.#flush();
+    this.#outlet.send(frame);
   }
 
-  #gather(frame: Uint8Array): void {
-    this.#gathered.push(frame);
-    this.#gatheredBytes += frame.length;
+  #sendBody(body: Uint8Array): void {
+    this.#itemBytes += body.length;
+    this.#outlet.send(encodeTwoPart({ body }));
   }
 
-  #flush(onSent?: () => void): void {
-    if (this.#gathered.length === 0) return;
-    const [only] = this.#gathered;
-    const bytes = this.#gathered.length === 1 && only !== undefined ? only : Buffer.concat(this.#gathered, this.#gatheredBytes);
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    if (!this.#socket.destroyed) this.#socket.write(bytes, onSent);
-  }
-
-  async #drained(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket.once('drain', resolve);
-    await Promise.race([promise, this.#closed.promise]);
-    this.#socket.off('drain', resolve);
-  }
-
+  /** A stopped worker closes its side at once and goes on listening: a kill may follow. */
   #cancel(how: 'stop' | 'kill'): void {
-    if (this.#cancelled || this.#finished) return;
-    this.#cancelled = true;
+    if (this.#finished || this.#cancelled === 'kill' || this.#cancelled === how) return;
+    this.#cancelled = how;
+    this.#outlet.discard();
+    this.#socket.end();
     this.#onCancel(how);
   }
 
   #read(chunk: Buffer): void {
     try {
       const bytes = this.#frames.add(chunk);
-      const span = spanTwoPart(bytes, 0, maxWordBytes);
-      if (span === undefined) return this.#frames.keep(bytes, 0);
-      this.#frames.keep(bytes, bytes.length);
-      this.#cancel(bytes.toString('utf8', span.headerStart, span.bodyStart) === '"stop"' ? 'stop' : 'kill');
+      let at = 0;
+      for (;;) {
+        const span = spanTwoPart(bytes, at, maxWordBytes);
+        if (span === undefined) break;
+        this.#cancel(stop.equals(bytes.subarray(span.headerStart, span.bodyStart)) ? 'stop' : 'kill');
+        at = span.end;
+      }
+      this.#frames.keep(bytes, at);
     } catch {
       // Nothing but stop and kill may come; a caller that sends something else is not understood any more.
       this.#cancel('kill');

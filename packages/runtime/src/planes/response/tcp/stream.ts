@@ -4,49 +4,49 @@ import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { decodeFrame } from '../../../wire/annotated.ts';
 import type { CodecName } from '../../../wire/codec.ts';
-import { decodePrologue, sentinel } from '../../../wire/control.ts';
+import { decodePrologue, sentinel, words } from '../../../wire/control.ts';
 import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
 import type { ItemReader, ResponseStream, StreamOptions } from '../response-plane.ts';
+import { Inbox } from './inbox.ts';
 
 /** Largest response frame, in bytes: the real system sets no limit and 40 MiB items pass; memory must have one. */
 const maxResponseBytes = 1024 * 1024 * 1024;
 
-/** How many decoded items may wait for a slow consumer before the socket is paused. */
-const waitingItems = 1024;
-
-/** How many bytes of items may wait, that is: a few reads of the socket. */
-const waitingBytes = 4 * 1024 * 1024;
-
-const stopFrame = encodeTwoPart({ header: Buffer.from('"stop"') });
-const killFrame = encodeTwoPart({ header: Buffer.from('"kill"') });
+const stopFrame = encodeTwoPart({ header: words.stop });
+const killFrame = encodeTwoPart({ header: words.kill });
 const sentinelBytes = Buffer.from(sentinel);
+
+/** Limits of a listener's streams, in milliseconds. */
+export interface StreamLimits {
+  readonly stallMs: number;
+  readonly prologueMs: number;
+  readonly stopGraceMs: number;
+}
 
 /** A response stream over a socket of its own (spec runtime-wire 6). */
 export class TcpResponseStream implements ResponseStream {
   readonly #codec: CodecName;
   readonly #readItem: ItemReader | undefined;
+  readonly #limits: StreamLimits;
   readonly #stall: Deadline;
-  readonly #stopGraceMs: number;
+  readonly #kill: AbortSignal | undefined;
   readonly #onLeave: () => void;
   readonly #frames: FrameBuffer = new FrameBuffer();
-  #items: unknown[] = [];
-  #itemBytes = 0;
+  readonly #inbox: Inbox = new Inbox();
   #socket: Socket | undefined;
-  #wake: (() => void) | undefined;
   #started = false;
   #final = false;
-  #ended = false;
   #left = false;
-  #error: DynamoError | undefined;
   #grace: NodeJS.Timeout | undefined;
 
-  constructor(options: StreamOptions & { stallMs: number; stopGraceMs: number; onLeave: () => void }) {
+  constructor(options: StreamOptions & { limits: StreamLimits; onLeave: () => void }) {
     this.#codec = options.codec;
     this.#readItem = options.readItem;
-    const { stallMs } = options;
-    this.#stall = new Deadline(stallMs, () => this.#overdue(stallMs));
-    this.#stopGraceMs = options.stopGraceMs;
+    this.#limits = options.limits;
+    this.#stall = new Deadline(options.limits.stallMs, () => this.#overdue());
     this.#onLeave = options.onLeave;
+    this.#kill = options.kill;
+    this.#kill?.addEventListener('abort', this.#onKill, { once: true });
   }
 
   get attached(): boolean {
@@ -55,27 +55,25 @@ export class TcpResponseStream implements ResponseStream {
 
   /** Takes over the socket that has shown this stream's subject, with what it sent behind its handshake. */
   attach(socket: Socket, rest: Buffer): void {
-    if (this.#left || this.#ended) return dismissNow(socket);
+    if (this.#left || this.#inbox.ended) return dismissNow(socket);
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    // A stopped worker closes its side and may still have to hear of a kill, where somebody can send one.
+    socket.once('end', () => {
+      if (this.#grace === undefined || this.#kill === undefined) socket.end();
+    });
     socket.once('close', () => this.#closed());
     if (rest.length > 0) this.#read(rest);
+    if (!this.#started) this.#watch();
   }
 
-  async next(): Promise<readonly unknown[] | undefined> {
-    for (;;) {
-      if (this.#items.length > 0) return this.#take();
-      if (this.#ended) {
-        if (this.#error !== undefined) throw this.#error;
-        return undefined;
-      }
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
+  next(): Promise<readonly unknown[] | undefined> {
+    return this.#inbox.next(this.#onTake);
   }
 
   fail(error: DynamoError, how: 'stop' | 'kill' = 'kill'): void {
-    if (this.#ended) return;
-    this.#error ??= error;
+    if (this.#inbox.ended) return;
+    this.#inbox.spoil(error);
     this.#end();
     this.#dismiss(how);
   }
@@ -83,24 +81,26 @@ export class TcpResponseStream implements ResponseStream {
   leave(): void {
     this.#left = true;
     this.#onLeave();
-    if (this.#ended) return;
-    this.#end();
-    this.#dismiss('kill');
+    if (!this.#inbox.ended) {
+      this.#end();
+      this.#dismiss('kill');
+    }
+    if (this.#socket === undefined) this.#unhook();
   }
 
-  #take(): readonly unknown[] {
-    const batch = this.#items;
-    this.#items = [];
-    this.#itemBytes = 0;
-    if (this.#socket?.isPaused() === true) {
-      this.#socket.resume();
-      this.#watch();
-    }
-    return batch;
-  }
+  readonly #onTake = (): void => {
+    if (this.#socket?.isPaused() !== true) return;
+    this.#socket.resume();
+    this.#watch();
+  };
+
+  readonly #onKill = (): void => {
+    if (!this.#inbox.ended) this.fail(killedBy(this.#kill?.reason), 'kill');
+    else if (this.#grace !== undefined && this.#socket !== undefined) dismissNow(this.#socket);
+  };
 
   #read(chunk: Buffer): void {
-    if (this.#ended) return;
+    if (this.#inbox.ended) return;
     const bytes = this.#frames.add(chunk);
     let at = 0;
     try {
@@ -109,18 +109,17 @@ export class TcpResponseStream implements ResponseStream {
         if (span === undefined) break;
         if (span.bodyStart > span.headerStart) this.#control(bytes.subarray(span.headerStart, span.bodyStart));
         else this.#item(bytes, span.bodyStart, span.end);
-        if (this.#ended) break;
+        if (this.#inbox.ended) break;
         at = span.end;
       }
     } catch (cause) {
       this.fail(DynamoError.from(cause));
       return;
     }
-    this.#frames.keep(bytes, this.#ended ? bytes.length : at);
-    this.#itemBytes += at;
-    if (this.#items.length >= waitingItems || (this.#items.length > 0 && this.#itemBytes >= waitingBytes)) this.#socket?.pause();
+    this.#frames.keep(bytes, this.#inbox.ended ? bytes.length : at);
+    this.#inbox.came(at);
+    if (this.#inbox.full) this.#socket?.pause();
     this.#watch();
-    if (this.#items.length > 0) this.#ring();
   }
 
   #control(header: Buffer): void {
@@ -140,35 +139,39 @@ export class TcpResponseStream implements ResponseStream {
     if (this.#final) return this.fail(new DynamoError('backend_protocol', 'the worker sent an item after its final frame'));
     const fast = this.#readItem?.(bytes, start, end);
     if (fast !== undefined) {
-      this.#items.push(fast);
+      this.#inbox.push(fast);
       return;
     }
     const frame = decodeFrame(bytes.subarray(start, end), this.#codec);
-    if (frame.kind === 'item') this.#items.push(frame.data);
+    if (frame.kind === 'item') this.#inbox.push(frame.data);
     else if (frame.kind === 'final') this.#final = true;
     // It is thrown when the final frame has come, so that the worker ends in peace.
-    else if (frame.kind === 'error') this.#error ??= frame.error;
+    else if (frame.kind === 'error') this.#inbox.spoil(frame.error);
   }
 
-  /** A worker that has begun a frame, or said its last word, must go on soon; between frames it may take as long as it likes. */
+  /** A worker must say soon whether it has started, go on soon with a frame that it has begun, and end soon after its last word. */
   #watch(): void {
     this.#stall.stop();
-    const owes = this.#frames.pending || this.#final || this.#error !== undefined;
+    const owes = !this.#started || this.#frames.pending || this.#final || this.#inbox.error !== undefined;
     // While the consumer holds the socket back, the worker can't go on.
-    if (!owes || this.#ended || this.#socket?.isPaused() === true) return;
-    this.#stall.start();
+    if (!owes || this.#inbox.ended || this.#socket?.isPaused() === true) return;
+    this.#stall.start(this.#started ? this.#limits.stallMs : this.#limits.prologueMs);
   }
 
-  #overdue(stallMs: number): void {
-    if (this.#final || this.#error !== undefined) this.#end();
+  #overdue(): void {
+    const { stallMs, prologueMs } = this.#limits;
+    if (!this.#started) this.fail(silent(prologueMs));
+    else if (this.#final || this.#inbox.error !== undefined) this.#end();
     else this.fail(incomplete(`: part of a frame, and no more for ${stallMs} ms`));
     if (this.#socket !== undefined) dismissNow(this.#socket);
   }
 
   #closed(): void {
     clearTimeout(this.#grace);
-    if (this.#ended) return;
-    if (this.#final || this.#error !== undefined) return this.#end();
+    this.#grace = undefined;
+    this.#unhook();
+    if (this.#inbox.ended) return;
+    if (this.#final || this.#inbox.error !== undefined) return this.#end();
     this.fail(this.#started ? incomplete() : new DynamoError('disconnected', 'Worker disconnected before response stream was established'));
   }
 
@@ -178,18 +181,16 @@ export class TcpResponseStream implements ResponseStream {
     if (how === 'kill') return dismissNow(socket);
     socket.resume();
     socket.write(stopFrame);
-    this.#grace = setTimeout(() => dismissNow(socket), this.#stopGraceMs).unref();
+    this.#grace = setTimeout(() => dismissNow(socket), this.#limits.stopGraceMs).unref();
   }
 
   #end(): void {
-    this.#ended = true;
     this.#stall.stop();
-    this.#ring();
+    this.#inbox.end();
   }
 
-  #ring(): void {
-    this.#wake?.();
-    this.#wake = undefined;
+  #unhook(): void {
+    this.#kill?.removeEventListener('abort', this.#onKill);
   }
 }
 
@@ -198,6 +199,14 @@ function dismissNow(socket: Socket): void {
   socket.resume();
   socket.end(killFrame, () => socket.destroy());
 }
+
+const killedBy = (reason: unknown): DynamoError =>
+  DynamoError.is(reason, 'cancelled') ? reason : new DynamoError('cancelled', 'the call was killed', { cause: reason, data: { kind: 'kill' } });
+
+const silent = (ms: number): DynamoError =>
+  new DynamoError('connection_timeout', `the worker called home and did not say within ${ms} ms whether its handler has started`, {
+    data: { limit: 'prologue', ms },
+  });
 
 const incomplete = (more = ''): DynamoError => new DynamoError('stream_incomplete', `Stream ended before generation completed${more}`);
 
