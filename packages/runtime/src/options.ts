@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiscoveryName } from './discovery/index.ts';
 import type { Discovery } from './discovery/discovery.ts';
+import { type EtcdOptions, etcdOptionsOf } from './discovery/etcd/options.ts';
 import { DynamoError } from './error.ts';
 import { silentLogger, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
@@ -10,7 +11,7 @@ import type { CodecName } from './wire/codec.ts';
 
 /** How a runtime connects. Each member falls back to its `DYN_*` variable and then to the default named here. */
 export interface ConnectOptions {
-  /** Where processes find each other: `DYN_DISCOVERY_BACKEND`, default `file`. `etcd` and `kubernetes` are refused for now. */
+  /** Where processes find each other: `DYN_DISCOVERY_BACKEND`, default `file`. `etcd` takes its servers from `ETCD_ENDPOINTS`; `kubernetes` is refused for now. */
   discovery?: 'file' | 'mem' | 'etcd' | 'kubernetes' | Discovery;
   /** How requests travel: `DYN_REQUEST_PLANE`, default `tcp`. `nats` is refused for now. */
   requestPlane?: 'tcp' | 'nats';
@@ -36,6 +37,8 @@ export interface ConnectOptions {
 export interface Settings {
   readonly discovery: DiscoveryName | Discovery;
   readonly root: string;
+  /** Set when discovery is `etcd`. */
+  readonly etcd?: EtcdOptions;
   readonly codec: CodecName;
   readonly device: string;
   readonly request: {
@@ -66,7 +69,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
     options.discovery ?? pick<'file' | 'mem' | 'etcd' | 'kubernetes'>(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], 'file');
   const requestPlane = options.requestPlane ?? pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], 'tcp');
   const eventPlane = options.eventPlane ?? pick(env, 'DYN_EVENT_PLANE', ['zmq', 'nats'], 'zmq');
-  if (discovery === 'etcd' || discovery === 'kubernetes') throw later(`discovery '${discovery}'`, "use 'file' or 'mem'");
+  if (discovery === 'kubernetes') throw later("discovery 'kubernetes'", "use 'etcd', 'file' or 'mem'");
   if (requestPlane === 'nats') throw later("request plane 'nats'", "use 'tcp'");
   if (eventPlane === 'nats') throw later("event plane 'nats'", "use 'zmq'");
   const limit = env['DYN_ENGINE_REQUEST_LIMIT'] ? whole(env, 'DYN_ENGINE_REQUEST_LIMIT', 1) : undefined;
@@ -75,6 +78,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
   const system = options.system === false ? undefined : (options.system ?? (systemPort >= 0 ? { port: systemPort } : undefined));
   return {
     discovery,
+    ...(discovery === 'etcd' ? { etcd: etcdOptionsOf(env) } : {}),
     root: env['DYN_FILE_KV'] || join(tmpdir(), 'dynamo_store_kv'),
     codec: env['DYN_REQUEST_PLANE_CODEC'] === 'json' ? 'json' : 'msgpack',
     device: deviceOf(env),

@@ -341,7 +341,7 @@ test('round-robin walks ascending ids, direct hits its instance', async () => {
 });
 
 test('options that this version does not have are refused by name', async () => {
-  await expect(DistributedRuntime.connect({ discovery: 'etcd' })).rejects.toMatchObject({ code: 'not_implemented' });
+  await expect(DistributedRuntime.connect({ discovery: 'kubernetes' })).rejects.toMatchObject({ code: 'not_implemented' });
   await expect(DistributedRuntime.connect({ discovery: 'mem', requestPlane: 'nats' })).rejects.toMatchObject({ code: 'not_implemented' });
   vi.stubEnv('DYN_TCP_RPC_PORT', 'nine');
   await expect(DistributedRuntime.connect({ discovery: 'mem' })).rejects.toMatchObject({

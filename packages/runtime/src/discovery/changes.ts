@@ -12,3 +12,13 @@ export function* differences(before: ReadonlyMap<string, DiscoveryRecord>, after
 
 /** One picture of a bucket, by key. */
 export const byKey = (records: readonly DiscoveryRecord[]): Map<string, DiscoveryRecord> => new Map(records.map((record) => [record.key, record]));
+
+/** Whether a text is a record: a JSON object with a `type` (spec runtime-wire 3). What is none is never shown to a reader. */
+export function isRecord(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
+  } catch {
+    return false;
+  }
+}

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
+import { isRecord } from '../changes.ts';
 import type { Bucket, DiscoveryRecord } from '../discovery.ts';
 import { FolderWatch, type OpenNotices } from './folder-watch.ts';
 import { keyOf, temporaryPrefix } from './names.ts';
@@ -137,15 +138,6 @@ export const makeFolder = async (path: string): Promise<void> => {
 /** Turns what the file system says into an error of ours. */
 export const fromFileError = (error: unknown, path: string): DynamoError =>
   new DynamoError('unavailable', `discovery folder ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-
-function isRecord(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
-  } catch {
-    return false;
-  }
-}
 
 /** Others delete files under our hands at any time: gone is an answer, not a failure. */
 export function ignoreMissing(error: unknown): undefined {
