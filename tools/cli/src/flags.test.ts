@@ -98,7 +98,6 @@ describe('settling', () => {
     ['worker', { '--event-plane': 'nats' }, {}, "--event-plane 'nats' is not available in this version"],
     ['frontend', { '--kserve-grpc-server': true }, {}, '--kserve-grpc-server is not available in this version'],
     ['frontend', {}, { DYN_KSERVE_GRPC_SERVER: 'True' }, "DYN_KSERVE_GRPC_SERVER='True' is not available in this version"],
-    ['frontend', { '--migration-limit': '3' }, {}, "--migration-limit '3' is not available in this version"],
     ['frontend', {}, { DYN_LOG: 'loud' }, "DYN_LOG='loud': expected one of off, error, warn, info, debug, trace"],
   ] as const)('%s with %o and %o says what is wrong', (command, given, env, message) => {
     expect(() => settle(command, given, env)).toThrow(new UsageError(message));

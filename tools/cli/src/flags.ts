@@ -92,9 +92,16 @@ export const flags: readonly Flag[] = [
     env: 'DYN_MIGRATION_LIMIT',
     type: 'count',
     fallback: 0,
-    later: (value) => value !== 0,
-    help: 'How often a request may move to another worker. Only 0 in this version.',
+    help: 'How often a request may move to another worker when its own is lost; 0 is never.',
     option: 'frontend.migrationLimit',
+    commands: front,
+  },
+  {
+    flag: '--migration-max-seq-len',
+    env: 'DYN_MIGRATION_MAX_SEQ_LEN',
+    type: 'count',
+    help: 'Longest request that may move, prompt and answer together, in tokens. No limit by default.',
+    option: 'frontend.migrationMaxSequence',
     commands: front,
   },
   {

@@ -3,7 +3,7 @@ const laterFlags: ReadonlySet<string> = new Set(
   `--interactive --kv-cache-block-size --serve-indexer --tls-cert-path --tls-key-path --tls-client-ca-cert-path
   --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path --tcp-tls-client-cert-path --tcp-tls-client-key-path
   --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path --nats-tls-insecure --nats-tls-client-cert-path
-  --nats-tls-client-key-path --migration-max-seq-len --grpc-metrics-port --dump-config-to --frontend-route-extension
+  --nats-tls-client-key-path --grpc-metrics-port --dump-config-to --frontend-route-extension
   --enable-anthropic-api --strip-anthropic-preamble --enable-streaming-tool-dispatch
   --enable-streaming-reasoning-dispatch --reasoning-field-name --exclude-tools-when-tool-choice-none
   --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback --trust-remote-code

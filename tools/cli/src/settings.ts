@@ -21,6 +21,7 @@ export interface Settings {
     readonly namespacePrefix?: string;
     readonly metricsPrefix?: string;
     readonly migrationLimit: number;
+    readonly migrationMaxSequence?: number;
     readonly kserve: boolean;
     readonly bodyLimitMb: number;
   };

@@ -65,6 +65,9 @@ export function toTokenChunk(item: unknown): TokenChunk {
   return item instanceof TokenFrame ? item : decodeEngineOutput(item);
 }
 
+/** Marks a chunk as one that needs no decoding any more. */
+export const decodedChunk = (chunk: TokenChunk): TokenChunk => Object.assign(new TokenFrame([]), chunk);
+
 /** A chunk that needs no decoding any more. */
 class TokenFrame implements TokenChunk {
   readonly tokenIds: number[];

@@ -61,12 +61,18 @@ export class FrontendMetrics implements Disposable {
   readonly #ended: Counter<'endpoint' | 'error_type' | 'model' | 'request_type' | 'status'>;
   readonly #failures: Counter<'class' | 'reason'>;
   readonly #left: Gauge;
+  readonly #moved: Counter<'migration_type' | 'model'>;
+  readonly #migrationLimit: number;
 
   /** `beside` are the runtime's metrics, whose text follows the frontend's own as in the real one. */
-  constructor(options: { prefix?: string; beside?: Metrics } = {}) {
+  constructor(options: { prefix?: string; beside?: Metrics; migrationLimit?: number } = {}) {
     const metrics = new Metrics({ prefix: usablePrefix(options.prefix) });
     this.#metrics = metrics;
     this.#beside = options.beside;
+    this.#migrationLimit = options.migrationLimit ?? 0;
+    this.#moved = metrics.counter('model_migration_total', 'Total number of request migrations due to worker unavailability', {
+      labelNames: ['migration_type', 'model'],
+    });
     this.#eventLoop = watchEventLoop(metrics);
     this.#started = metrics.counter('requests_started_total', 'Total number of LLM requests accepted by the frontend handler', {
       labelNames: ['endpoint', 'model', 'request_type'],
@@ -95,7 +101,7 @@ export class FrontendMetrics implements Disposable {
     gauge('model_max_num_batched_tokens', 'Maximum number of batched tokens for a worker serving the model', runtime['max_num_batched_tokens']);
     gauge('model_max_num_seqs', 'Maximum number of sequences for a worker serving the model', runtime['max_num_seqs']);
     gauge('model_total_kv_blocks', 'Total KV cache blocks available for a worker serving the model', runtime['total_kv_blocks']);
-    gauge('model_migration_limit', 'Maximum number of request migrations allowed for the model', card.migration_limit);
+    gauge('model_migration_limit', 'Maximum number of request migrations allowed for the model', this.#migrationLimit);
     gauge('model_ready', 'Whether the frontend can route at least one inference request for the model (1 = ready, 0 = not ready)', 1);
   }
 
@@ -104,6 +110,11 @@ export class FrontendMetrics implements Disposable {
     for (const [name, first] of this.#names) if (first === model) this.#names.delete(name);
     this.#byModel.delete(model);
     this.#metrics.remove({ model });
+  }
+
+  /** A request has moved to another worker: before its first token, or in the midst of its answer. */
+  moved(model: string, kind: 'new_request' | 'ongoing_request'): void {
+    this.#moved.with({ migration_type: kind, model }).inc();
   }
 
   start(request: { model: string; endpoint: CountedEndpoint; stream: boolean }): RequestRecord {

@@ -12,6 +12,10 @@ export interface FrontendOptions {
   http?: { host?: string; port?: number };
   /** How workers are chosen; default `round-robin`. */
   router?: { mode?: PolicyName };
+  /** How often a request may move to another worker when its own is lost; 0, the default, is never. */
+  migrationLimit?: number;
+  /** Longest request that may move, prompt and answer together, in tokens. No limit by default. */
+  migrationMaxSequence?: number;
   /** Only the models of this namespace; all by default. */
   namespace?: string;
   /** Only the models of namespaces that begin with this; wins over `namespace`. */
@@ -43,7 +47,11 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     throw new DynamoError('invalid_argument', `http.port must be between 0 and 65535, got ${port}`, { data: { port } });
   await using undo = new AsyncDisposableStack();
   const metrics = undo.use(
-    new FrontendMetrics({ beside: runtime.metrics, ...(options.metricsPrefix === undefined ? {} : { prefix: options.metricsPrefix }) }),
+    new FrontendMetrics({
+      beside: runtime.metrics,
+      migrationLimit: options.migrationLimit ?? 0,
+      ...(options.metricsPrefix === undefined ? {} : { prefix: options.metricsPrefix }),
+    }),
   );
   const instances = undo.use(new LiveInstances(runtime));
   const models = undo.use(
@@ -51,6 +59,11 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       {
         runtime,
         policy: options.router?.mode ?? 'round-robin',
+        migration: {
+          limit: options.migrationLimit ?? 0,
+          ...(options.migrationMaxSequence === undefined ? {} : { maxSequence: options.migrationMaxSequence }),
+        },
+        onMove: (model, kind) => metrics.moved(model, kind),
         files: undo.use(modelFileStore(options.modelPath === undefined ? {} : { modelPath: options.modelPath })),
       },
       {

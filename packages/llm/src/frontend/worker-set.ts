@@ -6,7 +6,8 @@ import type { WireCard } from '../model/wire-card.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
 import { encodeTokenRequest } from '@dynamo/kv-router/internal';
 import { readTokenFrame } from '@dynamo/kv-router/internal';
-import type { Placed, ServingModel } from './serving-model.ts';
+import { migrating, type MigrationOptions, type MovableCall } from '../clients/migrating.ts';
+import type { ServingModel } from './serving-model.ts';
 import type { ModelFileStore } from './model-files.ts';
 
 /** Waits between attempts to load a model's files, in milliseconds; the last one repeats (spec llm 1.6). */
@@ -16,6 +17,9 @@ const retryMs: readonly number[] = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 export interface WorkerSetParts {
   readonly runtime: DistributedRuntime;
   readonly policy: PolicyName;
+  readonly migration: Pick<MigrationOptions, 'limit' | 'maxSequence'>;
+  /** Told whenever a request of a model has moved to another worker. */
+  readonly onMove: (model: string, kind: 'new_request' | 'ongoing_request') => void;
   readonly files: ModelFileStore;
   /** Told whenever the set has become ready. */
   readonly onReady: (set: WorkerSet) => void;
@@ -67,13 +71,12 @@ export class WorkerSet implements AsyncDisposable {
   #policy(inner: RoutePolicy): RoutePolicy {
     return {
       pick: async (request, candidates, call) => {
-        const ours = candidates.every((instance) => this.members.has(instance.id))
-          ? candidates
-          : candidates.filter((instance: Instance) => this.members.has(instance.id));
+        const { placed, excluded } = call as MovableCall;
+        const isOurs = ({ id }: Instance): boolean => this.members.has(id) && excluded?.has(id) !== true;
+        const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
         if (ours.length === 0)
           throw new DynamoError('unavailable', `no worker of model '${this.card.display_name}' can be reached`, { data: { endpoint: this.path } });
         const route = await inner.pick(request, ours, call);
-        const { placed } = call as { placed?: Placed };
         if (placed !== undefined) placed.instance = route.instance;
         return route;
       },
@@ -93,7 +96,10 @@ export class WorkerSet implements AsyncDisposable {
           name: this.card.display_name,
           card: this.card,
           cardChecksum: this.checksum,
-          client: this.#client,
+          client: migrating(this.#client, {
+            ...this.#parts.migration,
+            onMove: (kind) => this.#parts.onMove(this.card.display_name, kind),
+          }),
         };
         log.info({ model: this.card.display_name, endpoint: this.path }, 'a model is ready');
         this.#parts.onReady(this);
