@@ -57,7 +57,12 @@ export interface FamilyShape {
   readonly buckets: readonly number[];
 }
 
-/** Most series that one family keeps: further label values are counted nowhere, so that nobody can fill the memory. */
+/**
+ * Most series that one family of a node keeps, so that label values which clients choose can't fill the memory.
+ *
+ * What is bound beyond it counts into nothing that is kept, and how often that happened is a series of its own:
+ * `<prefix>_series_dropped_total{family}`.
+ */
 export const seriesLimit = 2_000;
 
 /** All series of one name in one node. */
@@ -65,11 +70,16 @@ export class Family {
   readonly shape: FamilyShape;
   readonly series: Map<string, Series> = new Map();
   readonly #onFull: (name: string) => void;
-  #full = false;
+  #dropped = 0;
 
   constructor(shape: FamilyShape, onFull: (name: string) => void = () => {}) {
     this.shape = shape;
     this.#onFull = onFull;
+  }
+
+  /** How often a series was asked for that the family had no room for. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   bind(values: Readonly<Record<string, string>>): Series {
@@ -82,10 +92,7 @@ export class Family {
     if (present !== undefined) return present;
     const made = { labels: { ...labels, ...values }, cells: new Float64Array(kind === 'histogram' ? buckets.length + 2 : 1) };
     if (this.series.size < seriesLimit) this.series.set(key, made);
-    else if (!this.#full) {
-      this.#full = true;
-      this.#onFull(name);
-    }
+    else if (++this.#dropped === 1) this.#onFull(name);
     return made;
   }
 

@@ -142,14 +142,35 @@ test('misuse is named', async () => {
   expect(() => metrics.counter('d_total', 'D', { labelNames: ['worker_id'] })).toThrow("Variable label name 'worker_id' conflicts");
   expect(() => metrics.counter('e_total', 'E', { labels: { 'bad-label': '1' } })).toThrow("'bad-label' is not a valid label name");
   metrics.child({ dynamo_namespace: 'n' }).gauge('b_total', 'other');
-  await expect(metrics.text()).rejects.toThrow("Metric family 'b_total' has inconsistent help/type across registries");
+  await expect(metrics.text()).rejects.toThrow("Metric family 'b_total' has inconsistent help/type across sources");
 });
 
 test('label values without end make no series without end, and those of the gone go', async () => {
   const metrics = new Metrics();
   const counter = metrics.counter('a_total', 'A', { labelNames: ['who'] });
   for (let who = 0; who < seriesLimit + 500; who++) counter.with({ who: `w${who}` }).inc();
-  expect((await metrics.text()).split('\n').length).toBe(seriesLimit + 3);
+  const text = await metrics.text();
+  expect(text.match(/^a_total\{/gm)).toHaveLength(seriesLimit);
+  expect(text).toContain('metrics_series_dropped_total{family="a_total"} 500\n');
   metrics.remove({ who: 'w7' });
   expect(await metrics.text()).not.toContain('who="w7"}');
+});
+
+test('a name that nothing is left of is refused in the words of the real system', () => {
+  const metrics = new Metrics({ prefix: 'dynamo_component' });
+  expect(() => metrics.counter('', 'X')).toThrow('Cannot sanitize empty string into valid Prometheus name');
+  expect(() => metrics.counter('日本', 'X')).toThrow(
+    "Input '日本' contains only invalid characters and cannot be sanitized into a valid Prometheus name",
+  );
+  expect(() => labelValue('')).toThrow('Cannot sanitize empty string into valid Prometheus label');
+});
+
+test('a family that a node has room for again is not told of, and the dropped ones carry the labels of their node', async () => {
+  const node = new Metrics({ prefix: 'dynamo_component', labels: { worker_id: '1f' } }).child({ dynamo_namespace: 'n' });
+  const gauge = node.gauge('g', 'G', { labelNames: ['who'] });
+  for (let who = 0; who <= seriesLimit; who++) gauge.with({ who: String(who) }).set(1);
+  expect(await node.text()).toContain('dynamo_component_series_dropped_total{dynamo_namespace="n",family="dynamo_component_g",worker_id="1f"} 1\n');
+  node.remove({ who: '0' });
+  gauge.with({ who: 'new' }).set(2);
+  expect(await node.text()).toContain('who="new",worker_id="1f"} 2\n');
 });

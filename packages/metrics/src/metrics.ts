@@ -34,6 +34,9 @@ export type OnProblem = (problem: string, error?: unknown) => void;
 /** Families that another library keeps, read at each scrape. */
 export type ForeignSource = () => Promise<readonly { readonly shape: FamilyShape; readonly series: ReadonlyMap<string, Series> }[]>;
 
+/** Another library's text; a promise of it where that library makes it in its own time. */
+type Exposition = () => string | Promise<string>;
+
 /** First part of the names in the real system's hierarchy (spec metrics 2). */
 const hierarchyPrefix = 'dynamo_component_';
 
@@ -42,6 +45,8 @@ export let attach: (to: Metrics, other: Metrics) => Disposable;
 
 /** Prints families of another library among a node's own; disposing ends that. */
 export let attachSource: (to: Metrics, source: ForeignSource) => Disposable;
+
+const droppedHelp = 'How often a series was asked for that its family had no room for';
 
 const defaultBuckets: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -62,7 +67,7 @@ export class Metrics {
   readonly #families = new Map<string, Family>();
   readonly #children = new Map<string, Metrics>();
   readonly #updates = new Set<() => void>();
-  readonly #expositions = new Set<() => string>();
+  readonly #expositions = new Set<Exposition>();
   readonly #attached = new Set<Metrics>();
   readonly #foreign = new Set<ForeignSource>();
   readonly #onProblem: OnProblem;
@@ -112,8 +117,14 @@ export class Metrics {
     for (const child of this.#children.values()) child.remove(labels);
   }
 
-  /** Appends another library's text, such as an engine's, unchanged behind our own. */
-  onExposition(source: () => string): Disposable {
+  /**
+   * Appends another library's text, such as an engine's, unchanged behind our own.
+   *
+   * @example
+   * // A prom-client registry that the program has already.
+   * runtime.metrics.onExposition(() => registry.metrics());
+   */
+  onExposition(source: () => string | Promise<string>): Disposable {
     return joined(this.#expositions, source);
   }
 
@@ -130,10 +141,10 @@ export class Metrics {
   async text(): Promise<string> {
     const nodes = [...this.#walk(new Set())];
     const attempt = attempting(this.#onProblem);
-    for (const node of nodes) for (const update of node.#updates) attempt('an update before a scrape raised', update);
+    for (const node of nodes) for (const update of node.#updates) await attempt('an update before a scrape raised', update);
     const families: { shape: FamilyShape; series: ReadonlyMap<string, Series> }[] = [];
     for (const node of nodes) {
-      families.push(...node.#families.values());
+      families.push(...node.#families.values(), ...node.#droppedSeries());
       for (const source of node.#foreign) {
         // One after the other: registries keep their order.
         families.push(...(await source().catch((error: unknown) => (this.#onProblem("another library's registry raised", error), []))));
@@ -143,7 +154,8 @@ export class Metrics {
     for (const { shape, series } of merged(families, this.#onProblem)) text += encodeFamily(shape, series);
     for (const node of nodes) {
       for (const source of node.#expositions) {
-        const more = attempt('expfmt callback raised', source) ?? '';
+        // One after the other: the texts keep their order.
+        const more = (await attempt('expfmt callback raised', source)) ?? '';
         if (more !== '') text += text === '' || text.endsWith('\n') ? more : `\n${more}`;
       }
     }
@@ -156,6 +168,19 @@ export class Metrics {
     seen.add(this);
     yield this;
     for (const below of [...this.#children.values(), ...this.#attached]) yield* below.#walk(seen);
+  }
+
+  /** What families had no room for, as a family that is there once something was dropped. */
+  #droppedSeries(): { shape: FamilyShape; series: ReadonlyMap<string, Series> }[] {
+    const full = [...this.#families.values()].filter((family) => family.dropped > 0);
+    if (full.length === 0) return [];
+    const name = `${this.#prefix || 'metrics_'}series_dropped_total`;
+    const shape: FamilyShape = { name, help: droppedHelp, kind: 'counter', labelNames: ['family'], labels: this.#labels, buckets: [] };
+    const series = full.map((family): [string, Series] => [
+      family.shape.name,
+      { labels: { ...this.#labels, family: family.shape.name }, cells: Float64Array.of(family.dropped) },
+    ]);
+    return [{ shape, series: new Map(series) }];
   }
 
   #binding(kind: Kind, asked: { name: string; help: string; options: HistogramOptions<string> }): Binding {
@@ -215,7 +240,7 @@ function merged(
     let target = byName.get(shape.name);
     if (target === undefined) byName.set(shape.name, (target = { shape, series: new Map() }));
     if (target.shape.help !== shape.help || target.shape.kind !== shape.kind)
-      throw new TypeError(`Metric family '${shape.name}' has inconsistent help/type across registries`);
+      throw new TypeError(`Metric family '${shape.name}' has inconsistent help/type across sources`);
     // Each registry's series by their labels, the registries in their order: as the real system merges them.
     const sorted = [...series.values()].map((one) => [encodeLabels(one.labels), one] as const).toSorted(([x], [y]) => (x < y ? -1 : 1));
     for (const [key, one] of sorted) {
@@ -231,9 +256,9 @@ function merged(
 /** A callback's failure costs its own part of the scrape and no more. */
 const attempting =
   (onProblem: OnProblem) =>
-  <T>(what: string, callback: () => T): T | undefined => {
+  async <T>(what: string, callback: () => T | Promise<T>): Promise<T | undefined> => {
     try {
-      return callback();
+      return await callback();
     } catch (error) {
       onProblem(what, error);
       return undefined;

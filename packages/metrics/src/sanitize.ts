@@ -4,12 +4,15 @@ export const automaticLabels: readonly string[] = ['dynamo_namespace', 'dynamo_c
 /** Keeps `[a-zA-Z0-9_:]`, everything else becomes `_`; a leading digit gets one before it (spec metrics 2). */
 export function metricName(name: string): string {
   const cleaned = name.replace(/[^a-zA-Z0-9_:]/gu, '_').replace(/^(?=\d)/, '_');
-  if (/^_*$/.test(cleaned)) throw new TypeError(`'${name}' is not a valid metric name`);
+  if (name === '') throw new TypeError('Cannot sanitize empty string into valid Prometheus name');
+  if (/^_*$/.test(cleaned))
+    throw new TypeError(`Input '${name}' contains only invalid characters and cannot be sanitized into a valid Prometheus name`);
   return cleaned;
 }
 
 /** A namespace's, component's or endpoint's name as a label value (spec metrics 2). */
 export function labelValue(name: string): string {
+  if (name === '') throw new TypeError('Cannot sanitize empty string into valid Prometheus label');
   let value = name.replace(/[^a-zA-Z0-9_]/gu, '_').replace(/^(?![a-zA-Z_])/, '_');
   if (value.startsWith('__')) value = value.slice(2).replace(/^(?![a-zA-Z])/, '_');
   if (/^_*$/.test(value))

@@ -192,6 +192,18 @@ test('what prom-client holds is printed among the rest, in our form', async () =
   expect(await metrics.text()).not.toContain('b_total');
 });
 
+test('the text of a prom-client registry joins behind ours by one line', async () => {
+  const registry = new Registry();
+  new ForeignCounter({ name: 'own_total', help: 'Own', registers: [registry] }).inc(2);
+  const { metrics, problems } = hearing();
+  metrics.counter('x', 'X').inc();
+  metrics.onExposition(() => registry.metrics());
+  metrics.onExposition(() => Promise.reject(new Error('late boom')));
+  metrics.onExposition(() => 'last 1\n');
+  expect(await metrics.text()).toBe('# HELP x X\n# TYPE x counter\nx 1\n# HELP own_total Own\n# TYPE own_total counter\nown_total 2\nlast 1\n');
+  expect(problems).toEqual(['expfmt callback raised: Error: late boom']);
+});
+
 test('facts of the Node process are shown when asked for', async () => {
   const metrics = new Metrics();
   using _shown = await exposeProcess(metrics);
