@@ -7,13 +7,14 @@ import { DynamoError } from './error.ts';
 import { silentLogger, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
 import { type NatsSettings, readNatsSettings } from './planes/nats/settings.ts';
+import type { RequestPlaneName } from './planes/request/index.ts';
 import type { CodecName } from './wire/codec.ts';
 
 /** How a runtime connects. Each member falls back to its `DYN_*` variable and then to the default named here. */
 export interface ConnectOptions {
   /** Where processes find each other: `DYN_DISCOVERY_BACKEND`, default `file`. `etcd` takes its servers from `ETCD_ENDPOINTS`; `kubernetes` is refused for now. */
   discovery?: 'file' | 'mem' | 'etcd' | 'kubernetes' | Discovery;
-  /** How requests travel: `DYN_REQUEST_PLANE`, default `tcp`. `nats` is refused for now. */
+  /** How requests to this runtime's endpoints travel: `DYN_REQUEST_PLANE`, default `tcp`. Those of others are called as they ask for, whatever this says. */
   requestPlane?: 'tcp' | 'nats';
   /** How events travel: `DYN_EVENT_PLANE`, default `zmq`. Nothing publishes events yet; `nats` is refused for now. */
   eventPlane?: 'zmq' | 'nats';
@@ -21,7 +22,7 @@ export interface ConnectOptions {
   system?: { port: number; host?: string } | false;
   /**
    * How long a peer may take on the way to an answer, in milliseconds: to accept a connection (`DYN_TCP_CONNECT_TIMEOUT`,
-   * default 5 000), to acknowledge a request (`DYN_TCP_REQUEST_TIMEOUT`, 5 000), to call home (10 000) and then to say whether
+   * default 5 000), to acknowledge a request (`DYN_TCP_REQUEST_TIMEOUT`, 5 000; over NATS `DYN_NATS_REQUEST_TIMEOUT_SECS`, 10 000), to call home (10 000) and then to say whether
    * its handler has started (60 000). Limits on the answer itself are options of a call.
    */
   timeouts?: { connectMs?: number; ackMs?: number; callHomeMs?: number; prologueMs?: number };
@@ -36,6 +37,8 @@ export interface ConnectOptions {
 /** Every setting with its value, as the parts of a runtime read it. */
 export interface Settings {
   readonly discovery: DiscoveryName | Discovery;
+  /** What this runtime's own endpoints are reached by. */
+  readonly requestPlane: RequestPlaneName;
   readonly root: string;
   /** Set when discovery is `etcd`. */
   readonly etcd?: EtcdOptions;
@@ -49,8 +52,15 @@ export interface Settings {
     readonly queue: number;
   };
   readonly response: { readonly host: string; readonly port: number };
-  readonly nats: NatsSettings;
-  readonly timeouts: { readonly connectMs: number; readonly ackMs: number; readonly callHomeMs: number; readonly prologueMs: number };
+  /** How to reach NATS, and how long a request may wait there for its acknowledgement, in milliseconds. */
+  readonly nats: NatsSettings & { readonly ackMs: number };
+  readonly timeouts: {
+    readonly connectMs: number;
+    readonly ackMs: number;
+
+    readonly callHomeMs: number;
+    readonly prologueMs: number;
+  };
   readonly quarantineMs: number;
   readonly system: { readonly port: number; readonly host: string } | undefined;
   readonly startsReady: boolean;
@@ -65,12 +75,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * the environment.
  */
 export function settle(options: ConnectOptions, env: Environment = process.env): Settings {
-  const discovery: NonNullable<ConnectOptions['discovery']> =
-    options.discovery ?? pick<'file' | 'mem' | 'etcd' | 'kubernetes'>(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], 'file');
-  const requestPlane = options.requestPlane ?? pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], 'tcp');
-  const eventPlane = options.eventPlane ?? pick(env, 'DYN_EVENT_PLANE', ['zmq', 'nats'], 'zmq');
+  const discovery =
+    typeof options.discovery === 'object'
+      ? options.discovery
+      : pick(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], options.discovery);
+  const requestPlane = pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], options.requestPlane);
+  const eventPlane = pick(env, 'DYN_EVENT_PLANE', ['zmq', 'nats'], options.eventPlane);
+  const responsePlane = pick(env, 'DYN_RESPONSE_PLANE', ['tcp', 'quic']);
   if (discovery === 'kubernetes') throw later("discovery 'kubernetes'", "use 'etcd', 'file' or 'mem'");
-  if (requestPlane === 'nats') throw later("request plane 'nats'", "use 'tcp'");
+  if (responsePlane === 'quic') throw later("response plane 'quic'", 'set DYN_RESPONSE_PLANE=tcp at both ends');
   if (eventPlane === 'nats') throw later("event plane 'nats'", "use 'zmq'");
   const limit = env['DYN_ENGINE_REQUEST_LIMIT'] ? whole(env, 'DYN_ENGINE_REQUEST_LIMIT', 1) : undefined;
   const systemPort = whole(env, 'DYN_SYSTEM_PORT', -1);
@@ -79,6 +92,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
   return {
     discovery,
     ...(discovery === 'etcd' ? { etcd: etcdOptionsOf(env) } : {}),
+    requestPlane,
     root: env['DYN_FILE_KV'] || join(tmpdir(), 'dynamo_store_kv'),
     codec: env['DYN_REQUEST_PLANE_CODEC'] === 'json' ? 'json' : 'msgpack',
     device: deviceOf(env),
@@ -90,7 +104,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       queue: limit === undefined ? whole(env, 'DYN_TCP_WORK_QUEUE_SIZE', 40_000) : whole(env, 'DYN_DYNAMO_REQUEST_QUEUE_LIMIT', 16),
     },
     response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0) },
-    nats: readNatsSettings(env),
+    nats: { ...readNatsSettings(env), ackMs: options.timeouts?.ackMs ?? whole(env, 'DYN_NATS_REQUEST_TIMEOUT_SECS', 10) * 1_000 },
     timeouts: {
       connectMs: whole(env, 'DYN_TCP_CONNECT_TIMEOUT', 5) * 1_000,
       ackMs: whole(env, 'DYN_TCP_REQUEST_TIMEOUT', 5) * 1_000,
@@ -107,11 +121,13 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
   };
 }
 
-function pick<T extends string>(env: Environment, name: string, allowed: readonly T[], fallback: T): T {
-  const value = env[name] || fallback;
+/** One of the allowed words, of which the first is the default. */
+function pick<T extends string>(env: Environment, name: string, allowed: readonly T[], given?: T): T {
+  const value = given ?? (env[name] || allowed[0]);
   const found = allowed.find((word) => word === value);
+  const where = given === undefined ? name : `option in place of ${name}`;
   if (found === undefined)
-    throw new DynamoError('invalid_argument', `${name}='${value}': expected one of ${allowed.join(', ')}`, { data: { name, value } });
+    throw new DynamoError('invalid_argument', `${where}='${value}': expected one of ${allowed.join(', ')}`, { data: { name, value } });
   return found;
 }
 

@@ -342,7 +342,20 @@ test('round-robin walks ascending ids, direct hits its instance', async () => {
 
 test('options that this version does not have are refused by name', async () => {
   await expect(DistributedRuntime.connect({ discovery: 'kubernetes' })).rejects.toMatchObject({ code: 'not_implemented' });
-  await expect(DistributedRuntime.connect({ discovery: 'mem', requestPlane: 'nats' })).rejects.toMatchObject({ code: 'not_implemented' });
+  await expect(DistributedRuntime.connect({ discovery: 'mem', requestPlane: 'http' as 'tcp' })).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: "option in place of DYN_REQUEST_PLANE='http': expected one of tcp, nats",
+  });
+  for (const [name, value, told] of [
+    ['DYN_REQUEST_PLANE', 'http', { code: 'invalid_argument', message: "DYN_REQUEST_PLANE='http': expected one of tcp, nats" }],
+    ['DYN_RESPONSE_PLANE', 'udp', { code: 'invalid_argument', message: "DYN_RESPONSE_PLANE='udp': expected one of tcp, quic" }],
+    ['DYN_RESPONSE_PLANE', 'quic', { code: 'not_implemented', message: expect.stringContaining('DYN_RESPONSE_PLANE=tcp') }],
+    ['NATS_SERVER', 'http://x', { code: 'invalid_argument', message: expect.stringContaining("NATS_SERVER='http://x'") }],
+  ] as const) {
+    vi.stubEnv(name, value);
+    await expect(DistributedRuntime.connect({ discovery: 'mem' })).rejects.toMatchObject(told);
+    vi.stubEnv(name, '');
+  }
   vi.stubEnv('DYN_TCP_RPC_PORT', 'nine');
   await expect(DistributedRuntime.connect({ discovery: 'mem' })).rejects.toMatchObject({
     code: 'invalid_argument',

@@ -11,8 +11,10 @@ import { DynamoError } from './error.ts';
 import type { Logger } from './log.ts';
 import { openRuntimeMetrics, type RuntimeMetrics } from './metrics/runtime-metrics.ts';
 import { type ConnectOptions, settle, type Settings } from './options.ts';
+import { createNatsLink } from './planes/nats/connection.ts';
 import { requestPlanes } from './planes/request/index.ts';
 import type { RequestListener } from './planes/request/request-plane.ts';
+import { openSenders } from './planes/request/senders.ts';
 import { responsePlanes } from './planes/response/index.ts';
 import type { ResponseListener } from './planes/response/response-plane.ts';
 import { openStatusServer, StatusBoard } from './system/server.ts';
@@ -47,11 +49,18 @@ export class DistributedRuntime implements AsyncDisposable {
     this.#metrics = parts.metrics;
     this.metrics = parts.metrics.metrics;
     this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
-    this.#requests = once(async () => stack.use(await requestPlanes.tcp.listen({ ...settings.request, log: settings.log })));
+    // First in, last out: planes that use it close before it does.
+    const planes = { nats: stack.use(createNatsLink(settings.nats, settings.log)) };
+    const requests = requestPlanes[settings.requestPlane](planes);
+    this.#requests = once(async () => stack.use(await requests.listen({ ...settings.request, log: settings.log })));
     const responses = once(async (): Promise<ResponseListener> =>
       stack.use(await responsePlanes.tcp.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
     );
-    this.#clientParts = { settings, discovery, sender: stack.use(requestPlanes.tcp.dial(settings.timeouts)), responses };
+    const sender = openSenders({
+      tcp: () => requestPlanes.tcp(planes).dial(settings.timeouts),
+      nats: () => requestPlanes.nats(planes).dial({ ...settings.timeouts, ackMs: settings.nats.ackMs }),
+    });
+    this.#clientParts = { settings, discovery, sender: stack.use(sender), responses };
   }
 
   /**
@@ -174,8 +183,12 @@ export class DistributedRuntime implements AsyncDisposable {
   }
 }
 
-/** Runs `open` at most once, at the first call. */
+/** Runs `open` at the first call and, after a failure, at the next one. */
 function once<T>(open: () => Promise<T>): () => Promise<T> {
   let opened: Promise<T> | undefined;
-  return () => (opened ??= open());
+  return () =>
+    (opened ??= open().catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    }));
 }

@@ -12,6 +12,8 @@ export function isInstanceFault(error: unknown): boolean {
   for (let depth = 0; depth < 8 && DynamoError.is(at); depth++) {
     // What a request's own source of items threw is nobody's fault here.
     if (at.data['input'] === true) return false;
+    // What failed is on the way to the instance, and it will answer again as soon as that does.
+    if (at.data['broken'] === false) return false;
     if (at.data['broken'] === true || quarantiningFromBackend.includes(at.code)) return true;
     if (at.origin === 'local' && quarantining.includes(at.code)) return true;
     at = at.cause;

@@ -2,7 +2,7 @@ import { batchesOf } from '../async/batches.ts';
 import { DynamoError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { RequestMeter, WorkError } from '../metrics/endpoint-metrics.ts';
-import type { IncomingRequest } from '../planes/request/tcp/listen.ts';
+import type { IncomingRequest } from '../planes/request/request-plane.ts';
 import { callHome, type ResponseWriter } from '../planes/response/tcp/dial.ts';
 import { codecs } from '../wire/codec.ts';
 import { type ControlMessage, decodeControl } from '../wire/control.ts';

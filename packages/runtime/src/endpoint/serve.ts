@@ -4,7 +4,7 @@ import { DynamoError } from '../error.ts';
 import { countEndpoint } from '../metrics/endpoint-metrics.ts';
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts';
 import type { Settings } from '../options.ts';
-import type { RequestListener } from '../planes/request/tcp/listen.ts';
+import type { RequestListener } from '../planes/request/request-plane.ts';
 import { encodeInstance } from '../wire/discovery-record.ts';
 import type { Admission } from './admission.ts';
 import type { Handler } from './handler.ts';
@@ -57,18 +57,18 @@ export async function serveEndpoint(
   checkServedPath(name);
   const { settings, discovery } = parts;
   const id = discovery.instanceId;
-  const wirePath = `${id.toString(16)}/${name.namespace}/${name.component}/${name.endpoint}`;
+  const { path: wirePath, transport } = parts.requests.locate({ ...name, id });
   const instance: Instance = {
     id,
     ...name,
-    transport: { tcp: `${parts.requests.address}/${wirePath}` },
+    transport,
     codec: settings.codec,
     device: settings.device,
   };
   const metrics = countEndpoint(parts.metrics, name, options.labels);
   const running = new Set<Promise<void>>();
   const abandoned = new AbortController();
-  const accepting = parts.requests.handle(wirePath, (incoming) => {
+  const accepting = await parts.requests.handle(wirePath, (incoming) => {
     const opened = openRequest(incoming);
     const counted = { bytes: incoming.payload.length, sentNanos: incoming.headers['x-frontend-send-ts-ns'] };
     if ('refusal' in opened) {

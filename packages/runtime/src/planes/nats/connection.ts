@@ -12,6 +12,9 @@ export type { NatsConnection } from '@nats-io/transport-node';
 const reconnectMs = 250;
 const jitterMs = 100;
 
+/** How often the server is asked whether it is still there, in milliseconds; two answers may be missing. */
+const pingMs = 20_000;
+
 /** How long what was published may take to leave when the connection closes, in milliseconds. */
 const flushMs = 1_000;
 
@@ -22,6 +25,8 @@ type Library = typeof import('@nats-io/transport-node');
 export interface NatsLink extends AsyncDisposable {
   /** Where it leads, for messages. */
   readonly url: string;
+  /** Whether the server can be heard now; false before `open`. */
+  readonly connected: boolean;
   /**
    * Connects at the first call; everybody gets the same connection, which then comes back by itself for ever. After a
    * failure the next call tries again.
@@ -38,19 +43,22 @@ export function createNatsLink(settings: NatsSettings, log: Logger): NatsLink {
   const url = settings.servers.join(',');
   const listeners = new Set<(connected: boolean) => void>();
   let opening: Promise<NatsConnection> | undefined;
+  let connected = false;
   let disposed = false;
 
   async function open(): Promise<NatsConnection> {
     const library = await import('@nats-io/transport-node');
     const connection = await connect(library, settings, url);
+    connected = true;
     // A loop for as long as the connection lives; the status iterator never throws.
     void follow(connection);
     return connection;
   }
 
   async function follow(connection: NatsConnection): Promise<void> {
-    const tell = (connected: boolean): void => {
-      for (const listener of listeners) listener(connected);
+    const tell = (now: boolean): void => {
+      connected = now;
+      for (const listener of listeners) listener(now);
     };
     for await (const { type } of connection.status()) {
       if (type === 'disconnect' && !disposed) {
@@ -65,6 +73,9 @@ export function createNatsLink(settings: NatsSettings, log: Logger): NatsLink {
 
   return {
     url,
+    get connected() {
+      return connected;
+    },
     async open() {
       if (disposed) throw new DynamoError('unavailable', 'the runtime is shutting down');
       opening ??= open().catch((error: unknown) => {
@@ -102,6 +113,7 @@ async function connect(library: Library, settings: NatsSettings, url: string): P
       maxReconnectAttempts: -1,
       // A server that is starting may refuse a good name for a moment: that must not end the connection for good.
       ignoreAuthErrorAbort: true,
+      pingInterval: pingMs,
       reconnectTimeWait: reconnectMs,
       reconnectJitter: jitterMs,
       // Where a request failed is told by our errors; a trace for every request is dear.

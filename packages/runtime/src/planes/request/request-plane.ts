@@ -2,6 +2,7 @@ import type { Instance } from '../../endpoint/instance.ts';
 import type { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
 import type { Listener } from '../../net/listen.ts';
+import type { EndpointIdentity } from '../../wire/discovery-record.ts';
 
 /** One request as it came off the wire. */
 export interface IncomingRequest {
@@ -15,8 +16,10 @@ export type Accept = (request: IncomingRequest) => string | undefined;
 
 /** Where requests arrive: one a runtime, one path an endpoint. */
 export interface RequestListener extends Listener {
-  /** Accepts requests for a path; disposing refuses them from then on. */
-  handle(path: string, accept: Accept): Disposable;
+  /** Where an endpoint of this listener is reached: the path for `handle`, and what its record says. */
+  locate(endpoint: EndpointIdentity): { readonly path: string; readonly transport: Instance['transport'] };
+  /** Accepts requests for a path, resolved when they will arrive; disposing refuses them from then on. */
+  handle(path: string, accept: Accept): Promise<Disposable>;
 }
 
 /** One request on its way to an instance. */

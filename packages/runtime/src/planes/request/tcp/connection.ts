@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { DynamoError } from '../../../error.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { fromNodeError } from '../../../net/node-error.ts';
+import { readRefusal } from '../refusal.ts';
 import type { OnAck, RequestDialOptions } from '../request-plane.ts';
 
 /** An acknowledgement is empty or one short sentence. */
@@ -84,7 +85,7 @@ export class RequestConnection {
       const waiting = this.#waiting[this.#answered];
       if (waiting === undefined) return this.#breakOff(`${this.#address} acknowledged a request that nobody sent`);
       this.#answered++;
-      waiting.onAck(length === 0 ? undefined : refusal(bytes.toString('utf8', at + 4, at + 4 + length)));
+      waiting.onAck(length === 0 ? undefined : readRefusal(bytes.toString('utf8', at + 4, at + 4 + length)));
       at += 4 + length;
     }
     this.#frames.keep(bytes, at);
@@ -123,9 +124,3 @@ export class RequestConnection {
 
 const connectTimedOut = (address: string, ms: number): DynamoError =>
   new DynamoError('connection_timeout', `TCP connection to ${address} failed: no answer within ${ms} ms`, { data: { limit: 'connect', ms } });
-
-/** Every non-empty acknowledgement refuses; the real client waits for ever on texts that it does not know (spec runtime-wire 4). */
-function refusal(text: string): DynamoError {
-  if (text.startsWith('Server overloaded:')) return new DynamoError('worker_overloaded', text);
-  return new DynamoError('unavailable', text, { data: { broken: text.startsWith('Server unavailable:') } });
-}

@@ -4,9 +4,8 @@ import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { listen } from '../../../net/listen.ts';
 import { encodeAck, type RequestSpan, spanRequestFrame } from '../../../wire/request-frame.ts';
+import { offer } from '../refusal.ts';
 import type { Accept, RequestListener, RequestListenOptions } from '../request-plane.ts';
-
-export type { IncomingRequest, RequestListener } from '../request-plane.ts';
 
 /** How long a peer may leave a frame incomplete or acknowledgements unread, in milliseconds: then it is let go. */
 const defaultStallMs = 30_000;
@@ -32,7 +31,11 @@ export async function listenForRequests(options: RequestListenOptions): Promise<
   const listener = await listen({ host, port, log, accept: (socket) => serve(socket, inlet) });
   return {
     address: listener.address,
-    handle(path, accept) {
+    locate({ namespace, component, endpoint, id }) {
+      const path = `${id.toString(16)}/${namespace}/${component}/${endpoint}`;
+      return { path, transport: { tcp: `${listener.address}/${path}` } };
+    },
+    async handle(path, accept) {
       handlers.set(path, accept);
       return {
         [Symbol.dispose]() {
@@ -115,15 +118,7 @@ function serve(socket: Socket, inlet: Inlet): void {
 function accept({ handlers, log }: Inlet, span: RequestSpan): string | undefined {
   const path = span.path.toString();
   if (path.includes('\uFFFD')) return 'Invalid endpoint path';
-  const handler = handlers.get(path);
-  if (handler === undefined) return `Server unavailable: unknown endpoint ${path}`;
-  try {
-    return handler({ headers: readHeaders(span.headers), payload: Buffer.from(span.payload) });
-  } catch (error) {
-    // It is this request's fault or its handler's, not that of the others on the connection.
-    log.error({ path, error: String(error) }, 'could not take a request');
-    return `Invalid request: ${String(error)}`;
-  }
+  return offer(handlers.get(path), { headers: readHeaders(span.headers), payload: Buffer.from(span.payload) }, { path, log });
 }
 
 /** None of the headers is needed to answer, so what can't be read is left out. */
