@@ -7,7 +7,12 @@ export interface Logger {
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
+  /** A logger whose lines all carry these facts. The fact `target` says which part speaks, and filters may choose by it. */
+  child?(fields: LogFields): Logger;
 }
 
 /** Says nothing: the default of every library entry point. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The same logger speaking for one part of the system; a logger that makes no children speaks as it does. */
+export const speakingFor = (log: Logger, target: string): Logger => log.child?.({ target }) ?? log;

@@ -4,7 +4,7 @@ import type { DiscoveryName } from './discovery/index.ts';
 import type { Discovery } from './discovery/discovery.ts';
 import { type EtcdOptions, etcdOptionsOf } from './discovery/etcd/options.ts';
 import { DynamoError } from './error.ts';
-import { silentLogger, type Logger } from './log.ts';
+import { silentLogger, speakingFor, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
 import { type NatsSettings, readNatsSettings } from './planes/nats/settings.ts';
 import type { RequestPlaneName } from './planes/request/index.ts';
@@ -117,7 +117,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
     system: system === undefined ? undefined : { host, ...system },
     startsReady: env['DYN_SYSTEM_STARTING_HEALTH_STATUS'] === 'ready',
     drainMs: options.drainMs ?? whole(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30) * 1_000,
-    log: options.log ?? silentLogger,
+    log: speakingFor(options.log ?? silentLogger, 'dynamo_runtime'),
   };
 }
 

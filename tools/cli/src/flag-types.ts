@@ -1,7 +1,7 @@
 import type { Flag } from './flags.ts';
 
 /** What a flag's text means. */
-export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'port' | 'switch' | 'level';
+export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'port' | 'switch';
 
 /** The word after the flag in help. */
 export const placeholders: Readonly<Record<FlagType, string>> = {
@@ -12,7 +12,6 @@ export const placeholders: Readonly<Record<FlagType, string>> = {
   count: 'n',
   port: 'port',
   switch: '',
-  level: 'level',
 };
 
 type Read = string | number | boolean | { readonly expected: string };
@@ -32,7 +31,6 @@ export const readers: Readonly<Record<FlagType, (text: string, row: Flag) => Rea
       : ['false', '0', 'no', 'off'].includes(text.toLowerCase())
         ? false
         : { expected: 'true or false' },
-  level: readLevel,
 };
 
 /** The words of a choice that this version can do. */
@@ -43,15 +41,4 @@ function whole(text: string, { least, most }: { least: number; most: number }): 
   return value >= least && value <= most
     ? value
     : { expected: most > 65_535 ? `a whole number from ${least}` : `a whole number from ${least} to ${most}` };
-}
-
-/** `info`, or a list such as `info,dynamo_runtime=debug` as the real system takes it: its word without a target counts. */
-function readLevel(text: string, row: Flag): Read {
-  const word = text
-    .toLowerCase()
-    .split(',')
-    .map((part) => part.trim())
-    .findLast((part) => part !== '' && !part.includes('='));
-  if (word === undefined) return 'info';
-  return row.choices?.includes(word) === true ? word : { expected: `one of ${row.choices?.join(', ')}` };
 }

@@ -239,11 +239,10 @@ export const flags: readonly Flag[] = [
   },
   {
     env: 'DYN_LOG',
-    type: 'level',
-    choices: ['off', 'error', 'warn', 'info', 'debug', 'trace'],
+    type: 'text',
     fallback: 'info',
-    help: 'Least level of log lines on stderr. Of a list with targets the word without a target counts.',
-    option: 'logLevel',
+    help: 'Which log lines are written to stderr: a level (off, error, warn, info, debug, trace), or a list such as warn,dynamo_runtime=debug. DYN_LOGGING_JSONL=1 writes them as JSON.',
+    option: 'log',
     commands: all,
   },
 ];

@@ -1,12 +1,12 @@
 import { type CommandName, type Flag, flags } from './flags.ts';
 import type { EngineName } from './engines/index.ts';
 import { readers } from './flag-types.ts';
-import type { LogLevel } from './log.ts';
 import { UsageError } from './usage.ts';
 
 /** Every option with its value; a row of the flag table names the member that it fills. */
 export interface Settings {
-  readonly logLevel: LogLevel;
+  /** Which log lines are written, in the form of `DYN_LOG`. */
+  readonly log: string;
   readonly namespace?: string;
   readonly modelPath?: string;
   readonly connect: {

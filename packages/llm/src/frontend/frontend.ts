@@ -1,5 +1,6 @@
 import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
+import { speakingFor } from '@dynamo/runtime/internal';
 import { openHttpServer } from '../http/server.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
@@ -75,7 +76,8 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       },
     ),
   );
-  const parts = { models, metrics, log: runtime.log, health: () => instances.health() };
+  const log = speakingFor(runtime.log, 'dynamo_llm');
+  const parts = { models, metrics, log, health: () => instances.health() };
   const server = undo.use(
     await openHttpServer(parts, {
       host: options.http?.host ?? '0.0.0.0',
@@ -84,7 +86,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       drainMs: options.drainMs ?? 30_000,
     }),
   );
-  runtime.log.info({ address: server.address }, 'the frontend listens');
+  log.info({ address: server.address }, 'the frontend listens');
   return owned(runtime, { kept: undo.move(), address: server.address, models });
 }
 

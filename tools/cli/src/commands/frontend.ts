@@ -3,12 +3,12 @@ import { DistributedRuntime } from '@dynamo/runtime';
 import { reachable } from '../address.ts';
 import { frontendOptions } from '../frontend-options.ts';
 import { watchInterruption } from '../interruption.ts';
-import { lineLogger } from '../log.ts';
+import { openLog } from '../log.ts';
 import type { Settings } from '../settings.ts';
 
 /** Runs a frontend until it is asked to end; resolves with the exit code. */
 export async function runFrontend(settings: Settings): Promise<number> {
-  const log = lineLogger(settings.logLevel);
+  using log = openLog(settings);
   using interruption = watchInterruption();
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
   await using frontend = await new Llm(runtime).frontend(frontendOptions(settings));

@@ -10,7 +10,7 @@ import { cardFromDirectory } from '@dynamo/llm/internal';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { frontendOptions } from '../frontend-options.ts';
 import { watchInterruption } from '../interruption.ts';
-import { lineLogger } from '../log.ts';
+import { openLog } from '../log.ts';
 import { modelFolder, type ModelFolder } from '../model-folder.ts';
 import { banner } from '../serve/banner.ts';
 import { stackEnvironment, workerEnvironment } from '../serve/environment.ts';
@@ -22,7 +22,7 @@ const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 /** Runs a frontend here and workers beside it until asked to end; resolves with the exit code. */
 export async function runServe(settings: Settings): Promise<number> {
-  const log = lineLogger(settings.logLevel);
+  using log = openLog(settings);
   const model = modelFolder(settings);
   // Says what is wrong with the folder before anything runs.
   await cardFromDirectory(model.path);

@@ -3,7 +3,7 @@ import { Llm } from '@dynamo/llm';
 import { DistributedRuntime, type Served } from '@dynamo/runtime';
 import { engines } from '../engines/index.ts';
 import { watchInterruption } from '../interruption.ts';
-import { lineLogger } from '../log.ts';
+import { openLog } from '../log.ts';
 import { modelFolder } from '../model-folder.ts';
 import type { Settings } from '../settings.ts';
 import { connectOptions } from './frontend.ts';
@@ -11,7 +11,7 @@ import type { WorkerReport } from '../serve/worker-report.ts';
 
 /** Runs a worker until it is asked to end; resolves with the exit code. */
 export async function runWorker(settings: Settings): Promise<number> {
-  const log = lineLogger(settings.logLevel);
+  using log = openLog(settings);
   const { worker } = settings;
   using interruption = watchInterruption();
   const model = modelFolder(settings);
