@@ -27,3 +27,7 @@ export { Component, Namespace } from './endpoint/component.ts';
 export type { DiscoveryHost } from './endpoint/component.ts';
 export { Context } from './endpoint/context.ts';
 export type { ContextOptions, TraceContext } from './endpoint/context.ts';
+export type { EventChange, EventCounts, EventPlane, EventPublisher, EventScope, SubscribeOptions } from './planes/events/event-plane.ts';
+export { MemEvents, memEvents } from './planes/events/mem/index.ts';
+export { decodeEventChannel, decodeEventSource, encodeEventChannel, encodeEventSource, topicPath } from './wire/event-record.ts';
+export type { EventChannel, EventSource, EventTransport } from './wire/event-record.ts';

@@ -6,6 +6,9 @@ import { type EtcdOptions, etcdOptionsOf } from './discovery/etcd/options.ts';
 import { DynamoError } from './error.ts';
 import { silentLogger, speakingFor, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
+import type { EventPlane } from './planes/events/event-plane.ts';
+import type { EventPlaneName, EventSettings } from './planes/events/index.ts';
+import { defaultCapacity } from './planes/events/subscription.ts';
 import { type NatsSettings, readNatsSettings } from './planes/nats/settings.ts';
 import type { RequestPlaneName } from './planes/request/index.ts';
 import type { CodecName } from './wire/codec.ts';
@@ -16,8 +19,8 @@ export interface ConnectOptions {
   discovery?: 'file' | 'mem' | 'etcd' | 'kubernetes' | Discovery;
   /** How requests to this runtime's endpoints travel: `DYN_REQUEST_PLANE`, default `tcp`. Those of others are called as they ask for, whatever this says. */
   requestPlane?: 'tcp' | 'nats';
-  /** How events travel: `DYN_EVENT_PLANE`, default `zmq`. Nothing publishes events yet; `nats` is refused for now. */
-  eventPlane?: 'zmq' | 'nats';
+  /** How events travel: `DYN_EVENT_PLANE`, default `zmq` (within the process when discovery is `mem`). Opened when first used. */
+  eventPlane?: 'zmq' | 'nats' | 'mem' | EventPlane;
   /** Status server with /health, /live, /metrics and engine routes; default off, or on when `DYN_SYSTEM_PORT` is 0 or more. */
   system?: { port: number; host?: string } | false;
   /**
@@ -52,6 +55,8 @@ export interface Settings {
     readonly queue: number;
   };
   readonly response: { readonly host: string; readonly port: number };
+  readonly eventPlane: EventPlaneName | EventPlane;
+  readonly events: EventSettings;
   /** How to reach NATS, and how long a request may wait there for its acknowledgement, in milliseconds. */
   readonly nats: NatsSettings & { readonly ackMs: number };
   readonly timeouts: {
@@ -80,11 +85,11 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       ? options.discovery
       : pick(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], options.discovery);
   const requestPlane = pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], options.requestPlane);
-  const eventPlane = pick(env, 'DYN_EVENT_PLANE', ['zmq', 'nats'], options.eventPlane);
+  const eventPlane =
+    typeof options.eventPlane === 'object' ? options.eventPlane : pick(env, 'DYN_EVENT_PLANE', eventPlanesFor(discovery), options.eventPlane);
   const responsePlane = pick(env, 'DYN_RESPONSE_PLANE', ['tcp', 'quic']);
   if (discovery === 'kubernetes') throw later("discovery 'kubernetes'", "use 'etcd', 'file' or 'mem'");
   if (responsePlane === 'quic') throw later("response plane 'quic'", 'set DYN_RESPONSE_PLANE=tcp at both ends');
-  if (eventPlane === 'nats') throw later("event plane 'nats'", "use 'zmq'");
   const limit = env['DYN_ENGINE_REQUEST_LIMIT'] ? whole(env, 'DYN_ENGINE_REQUEST_LIMIT', 1) : undefined;
   const systemPort = whole(env, 'DYN_SYSTEM_PORT', -1);
   const host = env['DYN_SYSTEM_HOST'] || '0.0.0.0';
@@ -104,6 +109,12 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       queue: limit === undefined ? whole(env, 'DYN_TCP_WORK_QUEUE_SIZE', 40_000) : whole(env, 'DYN_DYNAMO_REQUEST_QUEUE_LIMIT', 16),
     },
     response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0) },
+    eventPlane,
+    events: {
+      host: env['DYN_EVENT_PLANE_HOST'] || localAddress(),
+      broker: env['DYN_ZMQ_BROKER_URL'] || (isTrue(env['DYN_ZMQ_BROKER_ENABLED']) ? 'discover' : undefined),
+      capacity: whole(env, 'DYN_ZMQ_EVENT_SUBSCRIBER_CHANNEL_CAPACITY', defaultCapacity),
+    },
     nats: { ...readNatsSettings(env), ackMs: options.timeouts?.ackMs ?? whole(env, 'DYN_NATS_REQUEST_TIMEOUT_SECS', 10) * 1_000 },
     timeouts: {
       connectMs: whole(env, 'DYN_TCP_CONNECT_TIMEOUT', 5) * 1_000,
@@ -138,6 +149,11 @@ function whole(env: Environment, name: string, fallback: number): number {
     throw new DynamoError('invalid_argument', `${name}='${text}' is not a whole number`, { data: { name, value: text } });
   return Number(text);
 }
+
+/** Within one process no socket is needed. */
+const eventPlanesFor = (discovery: unknown): readonly EventPlaneName[] => (discovery === 'mem' ? ['mem', 'zmq', 'nats'] : ['zmq', 'nats', 'mem']);
+
+const isTrue = (text: string | undefined): boolean => ['1', 'true', 'yes', 'on'].includes(text?.toLowerCase() ?? '');
 
 const later = (what: string, instead: string): DynamoError =>
   new DynamoError('not_implemented', `${what} is not available in this version; ${instead}`);

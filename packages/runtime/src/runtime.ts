@@ -8,10 +8,13 @@ import type { Handler } from './endpoint/handler.ts';
 import type { EndpointPath } from './endpoint/path.ts';
 import { serveEndpoint, type Served, type ServeOptions, type ServeParts } from './endpoint/serve.ts';
 import { DynamoError } from './error.ts';
+import { eventDirectory } from './event-directory.ts';
 import type { Logger } from './log.ts';
 import { openRuntimeMetrics, type RuntimeMetrics } from './metrics/runtime-metrics.ts';
 import { type ConnectOptions, settle, type Settings } from './options.ts';
-import { createNatsLink } from './planes/nats/connection.ts';
+import type { EventPlane } from './planes/events/event-plane.ts';
+import { eventPlanes, lazyEvents } from './planes/events/index.ts';
+import { createNatsLink, type NatsLink } from './planes/nats/connection.ts';
 import { requestPlanes } from './planes/request/index.ts';
 import type { RequestListener } from './planes/request/request-plane.ts';
 import { openSenders } from './planes/request/senders.ts';
@@ -38,6 +41,7 @@ export class DistributedRuntime implements AsyncDisposable {
   readonly #requests: () => Promise<RequestListener>;
   readonly #admission: ServeParts['admission'];
   readonly #metrics: RuntimeMetrics;
+  readonly #events: EventPlane;
   #disposing: Promise<void> | undefined;
 
   private constructor(parts: { settings: Settings; discovery: Discovery; stack: AsyncDisposableStack; board: StatusBoard; metrics: RuntimeMetrics }) {
@@ -56,6 +60,7 @@ export class DistributedRuntime implements AsyncDisposable {
     const responses = once(async (): Promise<ResponseListener> =>
       stack.use(await responsePlanes.tcp.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
     );
+    this.#events = stack.use(openEvents(settings, discovery, planes.nats));
     const sender = openSenders({
       tcp: () => requestPlanes.tcp(planes).dial(settings.timeouts),
       nats: () => requestPlanes.nats(planes).dial({ ...settings.timeouts, ackMs: settings.nats.ackMs }),
@@ -101,6 +106,11 @@ export class DistributedRuntime implements AsyncDisposable {
   /** @internal */
   get discovery(): Discovery {
     return this.#discovery;
+  }
+
+  /** @internal */
+  get events(): EventPlane {
+    return this.#events;
   }
 
   /** @internal */
@@ -181,6 +191,13 @@ export class DistributedRuntime implements AsyncDisposable {
   #checkOpen(): void {
     if (this.signal.aborted) throw new DynamoError('unavailable', 'the runtime is shutting down');
   }
+}
+
+/** The event plane that the settings name, on the records of this runtime's discovery. */
+function openEvents(settings: Settings, discovery: Discovery, nats: NatsLink): EventPlane {
+  const { eventPlane, events, log } = settings;
+  if (typeof eventPlane === 'object') return eventPlane;
+  return lazyEvents(() => eventPlanes[eventPlane]({ ...events, directory: eventDirectory(discovery), nats, log }));
 }
 
 /** Runs `open` at the first call and, after a failure, at the next one. */

@@ -37,9 +37,9 @@ export function encodeInstance(instance: Instance): DiscoveryRecord {
 
 /** Reads an instance's record; undefined when it is none that we can use. */
 export function decodeInstance(record: DiscoveryRecord): Instance | undefined {
-  const raw = object(parse(record.value));
+  const raw = readWireRecord(record);
   const identity = readIdentity(raw);
-  const transport = object(raw?.['transport']);
+  const transport = readWireObject(raw?.['transport']);
   if (raw === undefined || identity === undefined || transport === undefined || raw['type'] !== 'Endpoint') return undefined;
   const address =
     typeof transport['tcp'] === 'string'
@@ -65,9 +65,9 @@ export function encodeModel(model: ModelRecord): DiscoveryRecord {
 
 /** Reads a model card's record; undefined when it is none. */
 export function decodeModel(record: DiscoveryRecord): ModelRecord | undefined {
-  const raw = object(parse(record.value));
+  const raw = readWireRecord(record);
   const identity = readIdentity(raw);
-  const card = object(raw?.['card_json']);
+  const card = readWireObject(raw?.['card_json']);
   if (raw?.['type'] !== 'Model' || identity === undefined || card === undefined) return undefined;
   return { ...identity, card };
 }
@@ -75,18 +75,29 @@ export function decodeModel(record: DiscoveryRecord): ModelRecord | undefined {
 function readIdentity(raw: Record<string, unknown> | undefined): EndpointIdentity | undefined {
   const { namespace, component, endpoint, instance_id: id } = raw ?? {};
   if (typeof namespace !== 'string' || typeof component !== 'string' || typeof endpoint !== 'string') return undefined;
-  if (typeof id !== 'bigint' && !(typeof id === 'number' && Number.isSafeInteger(id))) return undefined;
-  const wide = BigInt(id);
-  return wide < 0n || wide >= 1n << 64n ? undefined : { namespace, component, endpoint, id: wide };
+  const wide = readWireId(id);
+  return wide === undefined ? undefined : { namespace, component, endpoint, id: wide };
 }
 
-function parse(text: string): unknown {
+/** A record's 64-bit id; undefined for anything else. */
+export function readWireId(value: unknown): bigint | undefined {
+  if (typeof value !== 'bigint' && !(typeof value === 'number' && Number.isSafeInteger(value))) return undefined;
+  const wide = BigInt(value);
+  return wide < 0n || wide >= 1n << 64n ? undefined : wide;
+}
+
+/** A member that is text; undefined for anything else. */
+export const readWireText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** A record's value as an object; undefined for anything else. */
+export function readWireRecord(record: DiscoveryRecord): Record<string, unknown> | undefined {
   try {
-    return decodeJson(text);
+    return readWireObject(decodeJson(record.value));
   } catch {
     return undefined;
   }
 }
 
-const object = (value: unknown): Record<string, unknown> | undefined =>
+/** A member that is an object; undefined for anything else. */
+export const readWireObject = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
