@@ -95,7 +95,6 @@ describe('settling', () => {
     ['worker', { '--discovery-backend': 'etcd' }, {}, "--discovery-backend 'etcd' is not available in this version"],
     ['worker', { '--request-plane': 'nats' }, {}, "--request-plane 'nats' is not available in this version"],
     ['worker', { '--response-plane': 'quic' }, {}, "--response-plane 'quic' is not available in this version"],
-    ['worker', { '--event-plane': 'nats' }, {}, "--event-plane 'nats' is not available in this version"],
     ['frontend', { '--kserve-grpc-server': true }, {}, '--kserve-grpc-server is not available in this version'],
     ['frontend', {}, { DYN_KSERVE_GRPC_SERVER: 'True' }, "DYN_KSERVE_GRPC_SERVER='True' is not available in this version"],
   ] as const)('%s with %o and %o says what is wrong', (command, given, env, message) => {

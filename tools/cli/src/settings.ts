@@ -13,7 +13,7 @@ export interface Settings {
     readonly discovery: 'file' | 'mem';
     readonly requestPlane: 'tcp';
     readonly responsePlane: 'tcp';
-    readonly eventPlane: 'zmq';
+    readonly eventPlane: 'nats' | 'zmq';
   };
   readonly frontend: {
     readonly http: { readonly host: string; readonly port: number };

@@ -194,6 +194,8 @@ export function eventPlaneContract(contract: EventPlaneContract): void {
     await stage.hearing[Symbol.asyncDispose]();
     await listener.ended;
     expect(() => publisher.publish(bytes(''))).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    await expect(stage.hearing.publish(scope, topic)).rejects.toMatchObject({ code: 'unavailable' });
+    for await (const _ of stage.hearing.subscribe(scope, topic, { signal: new AbortController().signal })) throw new Error('it was over');
   });
 
   check('namespace, component and endpoint are three places, and a topic that begins like another is another', async (stage) => {

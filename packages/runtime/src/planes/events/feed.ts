@@ -101,7 +101,10 @@ export class EventFeed {
     this.#options.counts.malformed++;
     if (this.#logged.has(from)) return;
     remember(this.#logged, from);
-    this.#options.log.warn({ publisher: from, error: String(error) }, 'ignored an event that could not be read; more of this publisher are only counted');
+    this.#options.log.warn(
+      { publisher: from, error: String(error) },
+      'ignored an event that could not be read; more of this publisher are only counted',
+    );
   }
 
   /** Ends the reader's loop at once. */

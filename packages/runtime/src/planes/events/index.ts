@@ -1,4 +1,5 @@
 import { batchesOf, itemsOf } from '../../async/batches.ts';
+import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
 import type { NatsLink } from '../nats/connection.ts';
 import { newCounts } from './counts.ts';
@@ -40,7 +41,9 @@ export function lazyEvents(open: () => Promise<EventPlane>): EventPlane {
   const unused = newCounts();
   let plane: EventPlane | undefined;
   let opening: Promise<EventPlane> | undefined;
+  let closed = false;
   const opened = async (): Promise<EventPlane> => {
+    if (closed) throw new DynamoError('unavailable', 'the runtime is shutting down');
     opening ??= open().catch((error: unknown) => {
       // A server that could not be reached may be there at the next try.
       opening = undefined;
@@ -58,6 +61,7 @@ export function lazyEvents(open: () => Promise<EventPlane>): EventPlane {
         if (!options.signal.aborted) yield* batchesOf((await opened()).subscribe(scope, topic, options));
       }),
     async [Symbol.asyncDispose]() {
+      closed = true;
       await (await opening?.catch(() => undefined))?.[Symbol.asyncDispose]();
     },
   };

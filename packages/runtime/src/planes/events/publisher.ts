@@ -14,9 +14,27 @@ export interface PublisherParts {
 /** The open publishers of one plane. Disposing closes them. */
 export class Publishers implements AsyncDisposable {
   readonly #open = new Set<EventPublisher>();
+  #closed = false;
 
-  /** Makes a publisher that counts its messages and leaves the set when it is disposed. */
-  add(parts: PublisherParts): EventPublisher {
+  /**
+   * Makes a publisher that counts its messages and leaves the set when it is disposed.
+   *
+   * @throws DynamoError `unavailable` when the plane is closed, or closes meanwhile.
+   */
+  async add(open: () => PublisherParts | Promise<PublisherParts>): Promise<EventPublisher> {
+    if (this.#closed) throw planeClosed();
+    const publisher = this.#count(await open());
+    if (!this.#closed) return publisher;
+    await publisher[Symbol.asyncDispose]();
+    throw planeClosed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#open].map((publisher) => publisher[Symbol.asyncDispose]()));
+  }
+
+  #count(parts: PublisherParts): EventPublisher {
     let next = 0;
     let closing: Promise<void> | undefined;
     const publisher: EventPublisher = {
@@ -35,8 +53,6 @@ export class Publishers implements AsyncDisposable {
     this.#open.add(publisher);
     return publisher;
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#open].map((publisher) => publisher[Symbol.asyncDispose]()));
-  }
 }
+
+const planeClosed = (): DynamoError => new DynamoError('unavailable', 'the event plane is closed');

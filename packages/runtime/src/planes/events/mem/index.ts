@@ -41,7 +41,7 @@ export function memEvents(hub: MemEvents = new MemEvents(), options: { log?: Log
   const publishers = new Publishers();
   return {
     counts,
-    publish: async (scope, topic) => publishers.add(speak(hub, eventSubject(scope, topic))),
+    publish: (scope, topic) => publishers.add(() => speak(hub, eventSubject(scope, topic))),
     subscribe: (scope, topic, subscribing) =>
       subscriptions.open(subscribing, async (feed, signal) => {
         const name = eventSubject(scope, topic);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../../log.ts';
 import { decodeEnvelope, envelopeWriter } from '../../../wire/event-envelope.ts';
 import { eventSubject, subjectPrefix } from '../../../wire/event-record.ts';
 import type { NatsConnection } from '../../nats/connection.ts';
@@ -43,7 +44,7 @@ export async function natsEvents(options: EventPlaneOptions): Promise<EventPlane
   const publishers = stack.use(new Publishers());
   return {
     counts,
-    publish: async (scope, topic) => publishers.add(await speak({ connection, directory, outage, scope, topic })),
+    publish: (scope, topic) => publishers.add(() => speak({ connection, directory, outage, log, scope, topic })),
     subscribe: (scope, topic, subscribing) =>
       subscriptions.open(subscribing, async (feed, signal) => {
         const stopped = connection.subscribe(eventSubject(scope, topic), { callback: (_, message) => take(feed, message.data) });
@@ -64,21 +65,28 @@ async function speak(options: {
   connection: NatsConnection;
   directory: EventDirectory;
   outage: Outage;
+  log: Logger;
   scope: EventScope;
   topic: string;
 }): Promise<PublisherParts> {
-  const { connection, directory, outage, scope, topic } = options;
+  const { connection, directory, outage, log, scope, topic } = options;
   const id = newPublisherId();
   const subject = eventSubject(scope, topic);
   const write = envelopeWriter(id, topic);
   const transport = { kind: 'nats', subjectPrefix: subjectPrefix(scope) } as const;
   const record = await directory.announce({ scope, topic, publisher: id, transport });
+  let told = false;
+  const tellTooLarge = (length: number): void => {
+    if (!told)
+      log.warn({ publisher: id.toString(16), topic, length }, 'an event is larger than the NATS server takes; more of this publisher are not told');
+    told = true;
+  };
   return {
     id,
     send(body) {
       const bytes = write(body);
       // What the server would refuse ends the connection for everybody.
-      if (bytes.length > (connection.info?.max_payload ?? Infinity)) return;
+      if (bytes.length > (connection.info?.max_payload ?? Infinity)) return tellTooLarge(bytes.length);
       if (outage.away && (outage.unsentBytes += bytes.length) > maxUnsentBytes) return;
       if (!connection.isClosed()) connection.publish(subject, bytes);
     },

@@ -1,6 +1,5 @@
-import { type EventChannel, topicPath } from '../../../wire/event-record.ts';
+import { type EventChannel, scopePath, topicPath } from '../../../wire/event-record.ts';
 import type { ChannelChange, EventDirectory } from '../directory.ts';
-import { scopePath } from '../../../wire/event-record.ts';
 
 /** A directory in this process, whose records a test may also write by hand. */
 export class TestDirectory implements EventDirectory {
@@ -31,8 +30,8 @@ export class TestDirectory implements EventDirectory {
     try {
       while (!signal.aborted) {
         const now = new Set([...this.channels].filter((channel) => topicPath(channel.scope, channel.topic) === topicPath(scope, topic)));
-        for (const channel of known.difference(now)) yield { type: 'delete', publisher: channel.publisher };
-        for (const channel of now.difference(known)) yield { type: 'put', channel };
+        for (const channel of known) if (!now.has(channel)) yield { type: 'delete', publisher: channel.publisher };
+        for (const channel of now) if (!known.has(channel)) yield { type: 'put', channel };
         known = now;
         await wake.promise;
         wake = Promise.withResolvers();

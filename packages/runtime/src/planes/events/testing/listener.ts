@@ -46,7 +46,9 @@ export class Listener implements AsyncDisposable {
       last = greet?.();
       await sleep(20);
     }
-    await this.until(() => (last === undefined ? this.changes.some((change) => change.publisher === publisher) : this.sequences(publisher).at(-1) === last));
+    await this.until(() =>
+      last === undefined ? this.changes.some((change) => change.publisher === publisher) : this.sequences(publisher).at(-1) === last,
+    );
     this.changes.length = 0;
   }
 

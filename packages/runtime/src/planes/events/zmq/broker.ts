@@ -3,9 +3,8 @@ import { eventSubject } from '../../../wire/event-record.ts';
 import type { EventDirectory } from '../directory.ts';
 import type { EventScope } from '../event-plane.ts';
 import type { EventFeed } from '../feed.ts';
-import { takeFrames } from './direct.ts';
 import { connect } from './publisher.ts';
-import { highWaterMark, maxReconnectMs, observeAll, receiveAll, type Zmq } from './sockets.ts';
+import { highWaterMark, maxReconnectMs, observeAll, receiveAll, takeFrames, type Zmq } from './sockets.ts';
 
 /** Where brokers are published to and where they are heard. */
 export interface BrokerAddresses {

@@ -19,17 +19,18 @@ export async function zmqEvents(options: EventPlaneOptions): Promise<EventPlane>
   const subscriptions = new Subscriptions({ capacity, counts, log });
   return {
     counts,
-    async publish(scope, topic) {
-      const brokers = await brokersOf(scope.namespace);
-      const shared = { zmq, log, scope, topic };
-      return publishers.add(
-        brokers === undefined ? await openDirect({ ...shared, directory, host }) : await openBrokered({ ...shared, xsub: brokers.xsub }),
-      );
-    },
+    publish: (scope, topic) =>
+      publishers.add(async () => {
+        const brokers = await brokersOf(scope.namespace);
+        const shared = { zmq, log, scope, topic };
+        return brokers === undefined ? openDirect({ ...shared, directory, host }) : openBrokered({ ...shared, xsub: brokers.xsub });
+      }),
     subscribe(scope, topic, subscribing) {
       const shared = { zmq, scope, topic };
       if (broker === undefined) {
-        return subscriptions.open({ ...subscribing, onlyExpected: true }, (feed, signal) => listenDirect({ ...shared, directory, log }, feed, signal));
+        return subscriptions.open({ ...subscribing, onlyExpected: true }, (feed, signal) =>
+          listenDirect({ ...shared, directory, log }, feed, signal),
+        );
       }
       // One broker brings a message once; that it may be one of several is known only when they are looked up.
       return subscriptions.open({ ...subscribing, mayRepeat: fixed === undefined || fixed.xpub.length > 1 }, async (feed, signal) => {

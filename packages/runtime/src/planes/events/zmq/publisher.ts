@@ -58,19 +58,13 @@ export function connect(socket: { connect(address: string): void }, address: str
 const openSocket = (zmq: Zmq, more: ConstructorParameters<Zmq['Publisher']>[0]): Publisher =>
   new zmq.Publisher({ sendHighWaterMark: highWaterMark, sendTimeout: 0, linger: lingerMs, ...more });
 
-function parts(options: {
-  socket: Publisher;
-  id: bigint;
-  routing: string;
-  topic: string;
-  log: Logger;
-  close: AsyncDisposableStack;
-}): PublisherParts {
+function parts(options: { socket: Publisher; id: bigint; routing: string; topic: string; log: Logger; close: AsyncDisposableStack }): PublisherParts {
   const { socket, id, routing, topic, log, close } = options;
   const write = eventFramesWriter({ routing, publisher: id, topic });
   let failed = false;
   const onFailure = (error: unknown): void => {
-    if (!failed) log.warn({ publisher: id.toString(16), topic, error: String(error) }, 'an event could not be sent; more of this publisher are not told');
+    if (!failed)
+      log.warn({ publisher: id.toString(16), topic, error: String(error) }, 'an event could not be sent; more of this publisher are not told');
     failed = true;
   };
   return {

@@ -1,4 +1,6 @@
 import type { Subscriber } from 'zeromq';
+import { decodeEventFrames, namedPublisher } from '../../../wire/event-frames.ts';
+import type { EventFeed } from '../feed.ts';
 
 /** The library, loaded when a plane is first opened. */
 export type Zmq = typeof import('zeromq');
@@ -25,12 +27,19 @@ export async function receiveAll(socket: Subscriber, take: (frames: Buffer[]) =>
 }
 
 /** Tells when the connection to an address stands and when it breaks, until the socket is closed. */
-export async function observeAll(
-  socket: Subscriber,
-  told: { stands: (address: string) => void; breaks: (address: string) => void },
-): Promise<void> {
+export async function observeAll(socket: Subscriber, told: { stands: (address: string) => void; breaks: (address: string) => void }): Promise<void> {
   for await (const event of socket.events) {
     if (event.type === 'handshake') told.stands(event.address);
     else if (event.type === 'disconnect') told.breaks(event.address);
+  }
+}
+
+/** Reads one message; a subscription is a prefix, so that messages of longer topics come too. */
+export function takeFrames(feed: EventFeed, frames: Buffer[], routing: Buffer): void {
+  if (frames[0]?.equals(routing) !== true) return;
+  try {
+    feed.message(decodeEventFrames(frames));
+  } catch (error) {
+    feed.malformed(namedPublisher(frames), error);
   }
 }

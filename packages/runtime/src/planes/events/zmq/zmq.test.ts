@@ -91,29 +91,32 @@ describe('direct', () => {
   }
   eventPlaneContract({ open, skip: [] });
 
-  test.each(['127.0.0.1', 'localhost'])('a connection to %s that broke and is back: joined again, and what was sent meanwhile is a gap', async (host) => {
-    await using stage = await open();
-    const port = await freePort();
-    const address = `tcp://${host}:${port}`;
-    const listenAt = async (): Promise<zmq.Publisher> => {
-      const socket = new zmq.Publisher({ sendTimeout: 0 });
-      await socket.bind(`tcp://127.0.0.1:${port}`);
-      return socket;
-    };
-    const before = await bareAt(await listenAt(), topic, { topic });
-    await stage.directory.announce({ scope, topic, publisher: before.id, transport: { kind: 'zmq', endpoint: address } });
-    await using listener = new Listener(stage.hearing, scope, topic);
-    await listener.meet(before.id);
-    before.send(0);
-    await listener.until(() => listener.words().at(-1) === 'event 0 ');
-    await before[Symbol.asyncDispose]();
-    await sleep(200);
-    await using after = await bareAt(await listenAt(), topic, { topic, id: before.id });
-    await listener.until(() => listener.words().at(-1) === 'joined');
-    after.send(5);
-    await listener.until(() => listener.words().at(-1) === 'event 5 ');
-    expect(listener.words()).toEqual(['event 0 ', 'joined', 'gap 1-5', 'event 5 ']);
-  });
+  test.each(['127.0.0.1', 'localhost'])(
+    'a connection to %s that broke and is back: joined again, and what was sent meanwhile is a gap',
+    async (host) => {
+      await using stage = await open();
+      const port = await freePort();
+      const address = `tcp://${host}:${port}`;
+      const listenAt = async (): Promise<zmq.Publisher> => {
+        const socket = new zmq.Publisher({ sendTimeout: 0 });
+        await socket.bind(`tcp://127.0.0.1:${port}`);
+        return socket;
+      };
+      const before = await bareAt(await listenAt(), topic, { topic });
+      await stage.directory.announce({ scope, topic, publisher: before.id, transport: { kind: 'zmq', endpoint: address } });
+      await using listener = new Listener(stage.hearing, scope, topic);
+      await listener.meet(before.id);
+      before.send(0);
+      await listener.until(() => listener.words().at(-1) === 'event 0 ');
+      await before[Symbol.asyncDispose]();
+      await sleep(200);
+      await using after = await bareAt(await listenAt(), topic, { topic, id: before.id });
+      await listener.until(() => listener.words().at(-1) === 'joined');
+      after.send(5);
+      await listener.until(() => listener.words().at(-1) === 'event 5 ');
+      expect(listener.words()).toEqual(['event 0 ', 'joined', 'gap 1-5', 'event 5 ']);
+    },
+  );
 
   test('a port that passed on to a publisher of another place is not listened to', async () => {
     await using stage = await open();
