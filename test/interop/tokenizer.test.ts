@@ -69,7 +69,7 @@ test.skipIf('missing' in found).each(Object.keys(families) as (keyof typeof fami
     const file = join(folder, `${name}.json`);
     writeFileSync(file, JSON.stringify(json));
     const texts = [...strings(6_000, 20_261_125), 'a'.repeat(5_000), `${' '.repeat(5_000)}x`];
-    const script = fileURLToPath(new URL('peers/tokenize.py', import.meta.url));
+    const script = fileURLToPath(new URL('peers/py_tokenize.py', import.meta.url));
     const { stdout } = spawnSync(python, [script, file], { input: JSON.stringify(texts), encoding: 'utf8', maxBuffer: 2 ** 30 });
     const expected = JSON.parse(stdout) as number[][];
     const tokenizer = loadTokenizer(json, {});

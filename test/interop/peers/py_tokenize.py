@@ -1,4 +1,4 @@
-"""Encodes a JSON array of strings with the Hugging Face tokenizers library: tokenize.py tokenizer.json < strings.json"""
+"""Encodes a JSON array of strings with the Hugging Face tokenizers library: py_tokenize.py tokenizer.json < strings.json"""
 import json
 import sys
 from tokenizers import Tokenizer
