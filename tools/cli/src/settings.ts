@@ -10,7 +10,7 @@ export interface Settings {
   readonly namespace?: string;
   readonly modelPath?: string;
   readonly connect: {
-    readonly discovery: 'file' | 'mem';
+    readonly discovery: 'file' | 'mem' | 'etcd';
     readonly requestPlane: 'tcp';
     readonly responsePlane: 'tcp';
     readonly eventPlane: 'nats' | 'zmq';

@@ -23,12 +23,12 @@ export interface TestServer extends AsyncDisposable {
 export const missing = (program: 'etcd' | 'nats-server'): string | undefined =>
   spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined ? undefined : `${program} is not installed`;
 
-/** Starts a real etcd with a folder of its own. */
-export async function startEtcd(options: { args?: readonly string[] } = {}): Promise<TestServer> {
+/** Starts a real etcd with a folder of its own; with https the arguments must name its certificates. */
+export async function startEtcd(options: { args?: readonly string[]; scheme?: 'http' | 'https' } = {}): Promise<TestServer> {
   const port = await freePort();
   const peer = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'etcd-'));
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${options.scheme ?? 'http'}://127.0.0.1:${port}`;
   const peers = `http://127.0.0.1:${peer}`;
   const args = ['--data-dir', folder, '--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peers];
   args.push('--initial-advertise-peer-urls', peers, '--initial-cluster', `default=${peers}`, '--log-level', 'error', ...(options.args ?? []));
