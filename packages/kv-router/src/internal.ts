@@ -1,5 +1,13 @@
+export { Core } from './core/core.ts';
+export { SequenceTable } from './core/sequence-table.ts';
+export { blockHashes, mediaByBlock, padValue, PromptHasher } from './hash/block-hash.ts';
+export { loraId } from './hash/lora-id.ts';
+export { RadixTree } from './prefix/radix-tree.ts';
 export { RankTable } from './ranks.ts';
-export type { Ranks } from './ranks.ts';
 export { decodeEngineOutput, encodeEngineOutput } from './wire/engine-output.ts';
 export { decodeTokenRequest, encodeTokenRequest } from './wire/preprocessed-request.ts';
 export { decodedChunk, readTokenFrame, toTokenChunk } from './wire/token-frame.ts';
+export type { CoreCounts, CoreOptions } from './core/core.ts';
+export type { HashOptions, MediaSpan, PromptHashes } from './hash/block-hash.ts';
+export type { OverlapScore, OverlapScores } from './prefix/radix-tree.ts';
+export type { Ranks } from './ranks.ts';
