@@ -13,7 +13,7 @@ export interface ErrorRow {
   readonly type: string;
   /** Status of an HTTP answer that fails with it (spec llm 2.3). */
   readonly httpStatus: number;
-  /** Whether another instance may be tried with the same request (spec runtime-wire 9.4). */
+  /** Whether another instance may be tried with the same request; `isRetryable` judges a whole error by it (spec runtime-wire 9.4). */
   readonly retryable: boolean;
 }
 
@@ -96,6 +96,30 @@ export interface DynamoErrorOptions {
   /** `backend` when a worker's handler raised it; default `local`. */
   origin?: 'local' | 'backend';
   data?: Readonly<Record<string, unknown>>;
+}
+
+/** Codes that a backend, too, may raise of itself; its other connections and limits are behind it and would fail elsewhere as well. */
+const retryableFromBackend: readonly DynamoErrorCode[] = ['engine_shutdown', 'stream_incomplete'];
+
+/** Codes that forbid another try wherever they stand in a chain: the caller wants no more, or the whole system is full. */
+const final: readonly DynamoErrorCode[] = ['cancelled', 'resource_exhausted', 'queue_limit_exceeded', 'rate_limited'];
+
+/** Longest chain of causes that is looked at; chains can be endless. */
+const maxCauses = 8;
+
+/**
+ * Whether another instance may be sent the same request after this error (spec runtime-wire 9.4): one error of its chain of
+ * causes says so, and none forbids it.
+ */
+export function isRetryable(error: unknown): boolean {
+  let found = false;
+  let at = error;
+  for (let depth = 0; depth < maxCauses && DynamoError.is(at); depth++) {
+    if (final.includes(at.code)) return false;
+    found ||= errorTable[at.code].retryable && (at.origin === 'local' || retryableFromBackend.includes(at.code) || at.code === 'worker_unavailable');
+    at = at.cause;
+  }
+  return found;
 }
 
 const marker: symbol = Symbol.for('dynamo.error');

@@ -3,7 +3,7 @@ export type { BatchedIterable } from './async/batches.ts';
 export { collect, pipe } from './async/pipe.ts';
 export type { Run, Stage } from './async/pipe.ts';
 export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecord } from './discovery/discovery.ts';
-export { errorTable } from './error.ts';
+export { errorTable, isRetryable } from './error.ts';
 export type { ErrorRow } from './error.ts';
 export { silentLogger, speakingFor } from './log.ts';
 export { isTruthy, lineLogger, wantsJson } from './log/line-logger.ts';

@@ -1,9 +1,11 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
+import { collect } from '../async/pipe.ts';
 import { mem } from '../discovery/mem/index.ts';
 import { DynamoError } from '../error.ts';
 import { DistributedRuntime } from '../runtime.ts';
 import { Context } from './context.ts';
+import type { Handler } from './handler.ts';
 
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
@@ -92,15 +94,51 @@ test.each([
   expect([context.trace, context.traceparent, context.traceHeaders()]).toEqual([undefined, undefined, {}]);
 });
 
+test("a proxy's name for the request goes on, with a trace and without", () => {
+  expect(new Context({ id: 'r', requestId: 'x1' }).traceHeaders()).toEqual({ 'x-request-id': 'x1' });
+  const context = Context.read({ id: 'r', metadata: {}, headers: { traceparent, 'x-request-id': 'x1', other: 'no' } });
+  expect(context.child().traceHeaders()).toMatchObject({ 'request-id': 'r', 'x-request-id': 'x1', traceparent: expect.stringContaining('-01') });
+});
+
+test('a span that a tracer has made is the one that goes on', () => {
+  const context = new Context({ traceparent, spanId: '1234567890abcdef' });
+  expect(context.traceparent).toBe('00-4bf92f3577b34da6a3ce929d0e0e4736-1234567890abcdef-01');
+});
+
+test('a kill after a stop is followed through a handler, and disposing lets go of both signals', () => {
+  const [stop, kill] = [new AbortController(), new AbortController()];
+  const handler = { id: 'h', signal: stop.signal, killSignal: kill.signal, metadata: {} };
+  const context = Context.from(handler);
+  const disposed = Context.from(handler);
+  disposed[Symbol.dispose]();
+  stop.abort(new DynamoError('cancelled', 'x', { data: { kind: 'stop' } }));
+  expect([context.stopped, context.killed]).toEqual([true, false]);
+  const late = Context.from(handler);
+  kill.abort(new DynamoError('cancelled', 'y', { data: { kind: 'kill' } }));
+  expect([context.killed, late.stopped, late.killed, disposed.stopped]).toEqual([true, true, true, false]);
+  expect([...getEventListeners(stop.signal, 'abort'), ...getEventListeners(kill.signal, 'abort')]).toEqual([]);
+});
+
 test('a later version of the header is read as far as we know it', () => {
   expect(new Context({ traceparent: `cc${traceparent.slice(2)}-what` }).trace?.flags).toBe('01');
 });
 
+/** Two endpoints in a row: the first answers with what the second does, in the context of its own request. */
+async function twoHops(last: Handler<null, unknown>) {
+  const stack = new AsyncDisposableStack();
+  const runtime = stack.use(await DistributedRuntime.connect({ discovery: mem() }));
+  stack.use(await runtime.serve<null, unknown>('demo.back.generate', last));
+  const back = await runtime.client<null, unknown>('demo.back.generate');
+  stack.use(await runtime.serve<null, unknown>('demo.front.generate', (request, context) => back.generate(request, { context })));
+  const front = await runtime.client<null, any>('demo.front.generate');
+  await Promise.all([front.ready(), back.ready()]);
+  return { front, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
 test('over two hops the id is kept, and a kill of the first reaches the last', async () => {
-  await using runtime = await DistributedRuntime.connect({ discovery: mem() });
   const last = Promise.withResolvers<{ id: string; metadata: unknown }>();
   const killed = Promise.withResolvers<unknown>();
-  await using _back = await runtime.serve<null, number>('demo.back.generate', async function* (_request, context) {
+  await using at = await twoHops(async function* (_request, context) {
     last.resolve({ id: context.id, metadata: context.metadata });
     context.signal.addEventListener('abort', () => killed.resolve(context.signal.reason), { once: true });
     for (let i = 0; !context.signal.aborted; i++) {
@@ -108,18 +146,51 @@ test('over two hops the id is kept, and a kill of the first reaches the last', a
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   });
-  await using back = await runtime.client<null, number>('demo.back.generate');
-  await using _front = await runtime.serve<null, number>('demo.front.generate', async function* (request, handler) {
-    using context = Context.from(handler);
-    yield* back.generate(request, context.callOptions());
-  });
-  await using front = await runtime.client<null, number>('demo.front.generate');
-  await Promise.all([front.ready(), back.ready()]);
   const context = new Context({ id: 'my-ctx', metadata: { tier: 'gold' } });
   const reading = (async () => {
-    for await (const item of front.generate(null, context.callOptions())) if (item === 3) context.kill();
+    for await (const item of at.front.generate(null, context.callOptions())) if (item === 3) context.kill();
   })();
   await expect(reading).rejects.toMatchObject({ code: 'cancelled' });
   expect(await last.promise).toEqual({ id: 'my-ctx', metadata: { tier: 'gold' } });
   expect(await killed.promise).toMatchObject({ code: 'cancelled', data: { kind: 'kill' } });
+});
+
+test('over two hops a stop arrives as a stop, and a second abort as a kill, also where the stop was not heeded', async () => {
+  const seen: unknown[] = [];
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  await using at = await twoHops(async function* (_request, { signal, killSignal }) {
+    signal.addEventListener('abort', () => seen.push((signal.reason as DynamoError).data['kind']), { once: true });
+    begun.resolve();
+    yield 1;
+    await new Promise((resolve) => killSignal.addEventListener('abort', resolve, { once: true }));
+    seen.push((killSignal.reason as DynamoError).data['kind']);
+    ended.resolve();
+  });
+  const context = new Context();
+  const reading = collect(at.front.generate(null, { context }));
+  await begun.promise;
+  context.stop();
+  await expect(reading).rejects.toMatchObject({ code: 'cancelled', data: { kind: 'stop' } });
+  await expect.poll(() => seen).toEqual(['stop']);
+  context.kill();
+  await ended.promise;
+  expect(seen).toEqual(['stop', 'kill']);
+});
+
+test('over two hops a trace is one, and each hop is below the one before', async () => {
+  await using at = await twoHops(async function* (_request, context) {
+    yield context.traceHeaders();
+  });
+  const headers = { traceparent, tracestate: 'v=1', 'x-request-id': 'x1' };
+  const [last] = await collect(at.front.generate(null, { id: 'r', headers }));
+  expect(last).toEqual({
+    traceparent: expect.stringMatching(/^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$/),
+    tracestate: 'v=1',
+    'request-id': 'r',
+    'x-request-id': 'x1',
+  });
+  expect(last.traceparent).not.toContain('00f067aa0ba902b7');
+  const [untraced] = await collect(at.front.generate(null));
+  expect(untraced).toEqual({});
 });

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
 import { expect } from 'vitest';
 import { isInstanceFault } from '../../client/faults.ts';
 import type { Instance } from '../../endpoint/instance.ts';
-import type { DynamoError } from '../../error.ts';
+import { DynamoError } from '../../error.ts';
 import { encodeAck, encodeRequestFrame } from '../../wire/request-frame.ts';
+import { garbledBytes } from '../../testing/garbled.ts';
 import { notebook } from '../../testing/notebook.ts';
 import { type Bytes, cases, heard, type Skipped } from '../testing/stage.ts';
 import type { RequestDialOptions, RequestPlane, RequestSender } from './request-plane.ts';
@@ -318,4 +320,27 @@ export function requestPlaneContract(contract: RequestPlaneContract): void {
     },
     { stallMs },
   );
+
+  check('requests that are garbled anywhere harm nobody else', async ({ listener, send, seen }) => {
+    const good = Buffer.concat([frameOf('one'), frameOf('two')]);
+    for (const garbled of fc.sample(garbledBytes(good), { numRuns: 300, seed: 20261125 })) {
+      const peer = await bytes.connect(listener.address);
+      peer.end(garbled);
+      await heard(peer);
+    }
+    expect(await send('after')).toBeUndefined();
+    expect(seen.at(-1)).toBe('after');
+  });
+
+  check('acknowledgements that are garbled anywhere are typed', async ({ dial, send, stack }) => {
+    let answer: Uint8Array = new Uint8Array(0);
+    const worker = stack.use(await bytes.listen((socket) => socket.once('data', () => socket.end(answer))));
+    for (const garbled of fc.sample(garbledBytes(Buffer.concat([encodeAck(''), encodeAck('refuse no')])), { numRuns: 200, seed: 20261125 })) {
+      answer = garbled;
+      const by = dial();
+      const refused = await send('x', { to: worker.address, by });
+      expect(refused === undefined || DynamoError.is(refused), Buffer.from(garbled).toString('hex')).toBe(true);
+      by[Symbol.dispose]();
+    }
+  });
 }

@@ -1,12 +1,14 @@
 import { getEventListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
 import { expect } from 'vitest';
 import { DynamoError } from '../../error.ts';
 import { encodeErrorItem, encodeItem, finalFrame } from '../../wire/annotated.ts';
 import type { CodecName } from '../../wire/codec.ts';
 import { encodeHandshake, encodePrologue, sentinel } from '../../wire/control.ts';
 import { encodeTwoPart } from '../../wire/two-part.ts';
+import { garbledBytes } from '../../testing/garbled.ts';
 import { notebook } from '../../testing/notebook.ts';
 import { type Bytes, cases, heard, type Skipped } from '../testing/stage.ts';
 import type { CallHomeOptions, ResponsePlane, ResponseStream, ResponseWriter } from './response-plane.ts';
@@ -464,5 +466,20 @@ export function responsePlaneContract(contract: ResponsePlaneContract): void {
     expect(await readAll(stream)).toHaveLength(3);
     await finished;
     expect(writer.itemBytes).toBe(113);
+  });
+
+  check('an answer that is garbled anywhere ends, typed or whole, and the next one is read', async ({ expectStream, bare }) => {
+    for (const garbled of fc.sample(garbledBytes(whole.subarray(handshake.length)), { numRuns: 300, seed: 20261125 })) {
+      const stream = expectStream();
+      (await bare(handshake, garbled)).end();
+      const ended = await readAll(stream).then(
+        () => true,
+        (error: unknown) => DynamoError.is(error),
+      );
+      expect(ended, Buffer.from(garbled).toString('hex')).toBe(true);
+    }
+    const stream = expectStream();
+    await bare(whole);
+    expect(await readAll(stream)).toEqual([{ i: 0 }, { i: 1 }]);
   });
 }

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test, vi } from 'vitest';
+import { collect } from './async/pipe.ts';
+import type { ConnectOptions } from './options.ts';
+import { DistributedRuntime } from './runtime.ts';
+
+afterEach(() => void vi.unstubAllEnvs());
+
+interface Request {
+  readonly op: 'count' | 'large' | 'memory';
+  readonly n?: number;
+  readonly size?: number;
+}
+
+/** A caller here and a worker in a process of its own. */
+async function open(options: ConnectOptions = {}) {
+  const stack = new AsyncDisposableStack();
+  const root = await mkdtemp(join(tmpdir(), 'dynamo-survival-'));
+  stack.defer(() => rm(root, { recursive: true, force: true }));
+  const env = { DYN_FILE_KV: root, DYN_TCP_RPC_HOST: '127.0.0.1', DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1' };
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const script = fileURLToPath(new URL('./testing/child-worker.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--conditions=@dynamo/source', script, 'demo.child.generate'], {
+    env: { ...process.env, ...env, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  stack.defer(async () => {
+    child.kill('SIGCONT');
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+  });
+  await once(child.stdout, 'data');
+  const runtime = stack.use(await DistributedRuntime.connect({ discovery: 'file', ...options }));
+  const client = await runtime.client<Request, any>('demo.child.generate');
+  await client.ready();
+  return { child, client, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+test('a worker that is killed in the middle of a stream ends it as incomplete, after the items that came', async () => {
+  await using at = await open();
+  const seen: number[] = [];
+  const reading = (async () => {
+    for await (const { i } of at.client.generate({ op: 'count', n: 100_000 })) {
+      seen.push(i);
+      if (i === 20) at.child.kill('SIGKILL');
+    }
+  })();
+  await expect(reading).rejects.toMatchObject({ code: 'stream_incomplete' });
+  expect(seen).toEqual(seen.map((_, index) => index));
+  expect(seen.length).toBeGreaterThan(20);
+  await expect(collect(at.client.generate({ op: 'count', n: 1 }))).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('a worker that stands still and goes on again loses nothing of a stream without a limit', async () => {
+  await using at = await open();
+  const seen: number[] = [];
+  for await (const { i } of at.client.generate({ op: 'count', n: 60 })) {
+    seen.push(i);
+    if (i === 20) {
+      at.child.kill('SIGSTOP');
+      void sleep(400).then(() => at.child.kill('SIGCONT'));
+    }
+  }
+  expect(seen).toEqual(Array.from({ length: 60 }, (_, i) => i));
+});
+
+test('a worker that stands still fails a stream with a limit and a new request, and is called again once it goes on', async () => {
+  vi.stubEnv('DYN_RUNTIME_INHIBITED_DURATION_SECS', '0');
+  await using at = await open({ timeouts: { ackMs: 300 } });
+  const reading = (async () => {
+    for await (const { i } of at.client.generate({ op: 'count', n: 100_000 }, { idleMs: 200 })) if (i === 5) at.child.kill('SIGSTOP');
+  })();
+  await expect(reading).rejects.toMatchObject({ code: 'response_timeout', data: { limit: 'idle' } });
+  await expect(collect(at.client.generate({ op: 'count', n: 1 }))).rejects.toMatchObject({ code: 'connection_timeout', data: { limit: 'ack' } });
+  at.child.kill('SIGCONT');
+  expect(await collect(at.client.generate({ op: 'count', n: 3 }))).toEqual([{ i: 0 }, { i: 1 }, { i: 2 }]);
+});
+
+test('a reader slower than its worker keeps the memory of both flat', async () => {
+  await using at = await open();
+  const rss = async (): Promise<number> => (await collect(at.client.generate({ op: 'memory' })))[0];
+  const size = 50_000;
+  const [here, there] = [process.memoryUsage.rss(), await rss()];
+  const grown: number[] = [];
+  let count = 0;
+  for await (const item of at.client.generate({ op: 'large', n: 8_000, size })) {
+    expect(item.text).toHaveLength(size);
+    if (++count % 500 === 0) {
+      await sleep(20);
+      grown.push(process.memoryUsage.rss() - here);
+    }
+  }
+  expect(count).toBe(8_000);
+  // 400 MB have passed.
+  expect(Math.max(...grown)).toBeLessThan(250 << 20);
+  expect((await rss()) - there).toBeLessThan(200 << 20);
+});
