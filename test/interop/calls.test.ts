@@ -93,14 +93,17 @@ describe.skipIf('missing' in found)('calls between ours and the real 1.6.1', () 
 
   test('a trace goes to the worker: same trace, its span below ours, and what it hands on', async () => {
     const headers = { traceparent, tracestate: 'v=1', 'x-request-id': 'x1' };
-    const [context] = await collect(single.generate({ op: 'ctx' }, { id: 'r1', headers, metadata: { a: 'b' } }));
-    expect(context).toMatchObject({ id: 'r1', metadata: { a: 'b' }, trace_id: traceId, parent_span_id: '00f067aa0ba902b7' });
-    expect(context.trace_headers).toEqual({
-      traceparent: `00-${traceId}-${context.span_id}-01`,
-      tracestate: 'v=1',
-      'request-id': 'r1',
-      'x-request-id': 'x1',
-    });
+    // It tells the request's own id only where that is a UUID.
+    for (const id of ['r1', '6b8f3c1e-6d0e-4a55-9d0c-2f6f8f7d1a11']) {
+      const [context] = await collect(single.generate({ op: 'ctx' }, { id, headers, metadata: { a: 'b' } }));
+      expect(context).toMatchObject({ id, metadata: { a: 'b' }, trace_id: traceId, parent_span_id: '00f067aa0ba902b7' });
+      expect(context.trace_headers).toEqual({
+        traceparent: `00-${traceId}-${context.span_id}-01`,
+        tracestate: 'v=1',
+        ...(id === 'r1' ? {} : { 'request-id': id }),
+        'x-request-id': 'x1',
+      });
+    }
   });
 
   test('a trace comes from a real caller through our handler to a real worker, with id and metadata', async () => {
