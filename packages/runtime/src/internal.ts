@@ -8,7 +8,6 @@ export type { ErrorRow } from './error.ts';
 export { silentLogger, speakingFor } from './log.ts';
 export { isTruthy, lineLogger, wantsJson } from './log/line-logger.ts';
 export type { LineLoggerOptions, ProcessLogger } from './log/line-logger.ts';
-export { policies } from './client/policy/index.ts';
 export type { TypedClientOptions } from './client/client.ts';
 export type { ItemReader } from './planes/response/response-plane.ts';
 export { MemStore } from './discovery/mem/index.ts';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { DiscoveryName } from './discovery/index.ts';
 import type { Discovery } from './discovery/discovery.ts';
 import { type EtcdOptions, etcdOptionsOf } from './discovery/etcd/options.ts';
+import { defaultDeviceRatio } from './client/policy/index.ts';
 import { DynamoError } from './error.ts';
 import { silentLogger, speakingFor, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
@@ -67,6 +68,8 @@ export interface Settings {
     readonly prologueMs: number;
   };
   readonly quarantineMs: number;
+  /** How many times the work of a CPU instance any other one does. */
+  readonly deviceRatio: number;
   readonly system: { readonly port: number; readonly host: string } | undefined;
   readonly startsReady: boolean;
   readonly drainMs: number;
@@ -125,6 +128,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       ...options.timeouts,
     },
     quarantineMs: whole(env, 'DYN_RUNTIME_INHIBITED_DURATION_SECS', 5) * 1_000,
+    deviceRatio: ratioOf(env['DYN_ENCODER_CUDA_TO_CPU_RATIO']),
     system: system === undefined ? undefined : { host, ...system },
     startsReady: env['DYN_SYSTEM_STARTING_HEALTH_STATUS'] === 'ready',
     drainMs: options.drainMs ?? whole(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30) * 1_000,
@@ -157,6 +161,9 @@ const isTrue = (text: string | undefined): boolean => ['1', 'true', 'yes', 'on']
 
 const later = (what: string, instead: string): DynamoError =>
   new DynamoError('not_implemented', `${what} is not available in this version; ${instead}`);
+
+/** What is no whole number from 1 counts as not said, as in the real system. */
+const ratioOf = (text = ''): number => (/^\+?\d{1,15}$/.test(text) && Number(text) >= 1 ? Number(text) : defaultDeviceRatio);
 
 /** The real system says `cuda` also where there is no GPU, unless the variables hide every device (spec runtime-wire 3.1). */
 function deviceOf(env: Environment): string {

@@ -1,5 +1,6 @@
 import type { Metrics } from '@dynamo/metrics';
-import { type Client, type ClientOptions } from './client/types.ts';
+import { policies, type PolicyName } from './client/policy/index.ts';
+import { type Client, type ClientOptions, type RoutePolicy } from './client/types.ts';
 import { type ClientParts, openEndpointClient, type TypedClientOptions } from './client/client.ts';
 import { discoveries } from './discovery/index.ts';
 import type { Discovery } from './discovery/discovery.ts';
@@ -148,6 +149,15 @@ export class DistributedRuntime implements AsyncDisposable {
   openClient<Req, Res>(path: EndpointPath, options?: TypedClientOptions<Req>): Client<Req, Res> {
     this.#checkOpen();
     return this.#stack.use(openEndpointClient<Req, Res>(this.#clientParts, path, options));
+  }
+
+  /**
+   * A policy of its own, as the settings of this runtime make it.
+   *
+   * @internal
+   */
+  policy(name: PolicyName): RoutePolicy {
+    return policies[name](this.#settings);
   }
 
   /**

@@ -89,7 +89,12 @@ describe('settling', () => {
     ['serve', { '--delay-ms': '-1' }, {}, "--delay-ms '-1': expected a whole number from 0"],
     ['worker', { '--engine': 'vllm' }, {}, "--engine 'vllm': expected one of echo"],
     ['worker', { '--endpoint': 'a.b' }, {}, "--endpoint 'a.b': expected namespace.component.endpoint, each of letters, digits, '-' and '_'"],
-    ['frontend', { '--router-mode': 'fast' }, {}, "--router-mode 'fast': expected one of round-robin, random, direct"],
+    [
+      'frontend',
+      { '--router-mode': 'fast' },
+      {},
+      "--router-mode 'fast': expected one of round-robin, random, power-of-two, direct, least-loaded, device-aware-weighted",
+    ],
     ['frontend', { '--router-mode': 'kv' }, {}, "--router-mode 'kv' is not available in this version"],
     ['frontend', {}, { DYN_ROUTER_MODE: 'kv' }, "DYN_ROUTER_MODE='kv' is not available in this version"],
     ['worker', { '--discovery-backend': 'kubernetes' }, {}, "--discovery-backend 'kubernetes' is not available in this version"],

@@ -64,7 +64,7 @@ export const flags: readonly Flag[] = [
     env: 'DYN_ROUTER_MODE',
     type: 'choice',
     choices: ['round-robin', 'random', 'power-of-two', 'kv', 'direct', 'least-loaded', 'device-aware-weighted'],
-    later: oneOf('power-of-two', 'kv', 'least-loaded', 'device-aware-weighted'),
+    later: oneOf('kv'),
     fallback: 'round-robin',
     help: 'How a worker is chosen for each request.',
     option: 'frontend.router.mode',

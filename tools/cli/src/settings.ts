@@ -1,3 +1,4 @@
+import type { PolicyName } from '@dynamo/runtime';
 import { type CommandName, type Flag, flags } from './flags.ts';
 import type { EngineName } from './engines/index.ts';
 import { readers } from './flag-types.ts';
@@ -17,7 +18,7 @@ export interface Settings {
   };
   readonly frontend: {
     readonly http: { readonly host: string; readonly port: number };
-    readonly router: { readonly mode: 'round-robin' | 'random' | 'direct' };
+    readonly router: { readonly mode: PolicyName };
     readonly namespacePrefix?: string;
     readonly metricsPrefix?: string;
     readonly migrationLimit: number;

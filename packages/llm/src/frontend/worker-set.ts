@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
-import { policies } from '@dynamo/runtime/internal';
 import type { WireCard } from '../model/wire-card.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
 import { encodeTokenRequest } from '@dynamo/kv-router/internal';
@@ -48,7 +47,7 @@ export class WorkerSet implements AsyncDisposable {
     this.card = identity.card;
     this.checksum = identity.checksum;
     this.#client = parts.runtime.openClient<TokenRequest, unknown>(identity.path, {
-      policy: this.#policy(policies[parts.policy]()),
+      policy: this.#policy(parts.runtime.policy(parts.policy)),
       encodeRequest: encodeTokenRequest,
       readItem: readTokenFrame,
     });

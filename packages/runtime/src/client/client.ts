@@ -10,6 +10,7 @@ import type { InputWriter, ItemReader, ResponseListener, ResponseStream } from '
 import { codecs } from '../wire/codec.ts';
 import { type CallHome, encodeControl } from '../wire/control.ts';
 import { encodeTwoPart } from '../wire/two-part.ts';
+import { Affinity, sessionOf } from './affinity.ts';
 import { isInstanceFault } from './faults.ts';
 import { InstanceSet } from './instances.ts';
 import { policies } from './policy/index.ts';
@@ -45,13 +46,15 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   readonly #set: InstanceSet;
   readonly #options: TypedClientOptions<Req>;
   readonly #policy: RoutePolicy;
+  readonly #affinity: Affinity | undefined;
   readonly #name: string;
 
   constructor(parts: ClientParts, set: InstanceSet, options: TypedClientOptions<Req> & { name: EndpointName }) {
     this.#parts = parts;
     this.#set = set;
     this.#options = options;
-    this.#policy = typeof options.policy === 'object' ? options.policy : policies[options.policy ?? 'round-robin']();
+    this.#policy = typeof options.policy === 'object' ? options.policy : policies[options.policy ?? 'round-robin'](parts.settings);
+    this.#affinity = options.affinity === undefined ? undefined : new Affinity(options.affinity, set);
     this.#name = `${options.name.namespace}/${options.name.component}/${options.name.endpoint}`;
   }
 
@@ -151,9 +154,29 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     else if (isInstanceFault(error)) this.#set.quarantine(id);
   }
 
-  async #route(request: Req, call: CallOptions): Promise<Route> {
+  #route(request: Req, call: CallOptions): Route | Promise<Route> {
+    const session = this.#affinity === undefined ? undefined : sessionOf(call);
+    if (this.#affinity === undefined || session === undefined) return this.#choose(request, call);
+    return this.#affinity.route({
+      session,
+      pin: call.instance,
+      choose: (settled) => (settled === undefined ? this.#choose(request, call) : this.#keep(request, settled, call)),
+    });
+  }
+
+  /** Tells the policy of a call whose instance is settled. */
+  #keep(request: Req, instance: Instance, call: CallOptions): Route | Promise<Route> {
+    this.#checkNotOverloaded(instance.id);
+    return this.#policy.pick(request, [instance], { ...call, instance: instance.id });
+  }
+
+  #checkNotOverloaded(id: InstanceId): void {
+    if (this.#set.isOverloaded(id)) throw new DynamoError('worker_overloaded', 'Selected worker is overloaded, please retry later');
+  }
+
+  #choose(request: Req, call: CallOptions): Route | Promise<Route> {
     if (call.instance !== undefined) {
-      if (this.#set.isOverloaded(call.instance)) throw new DynamoError('worker_overloaded', 'Selected worker is overloaded, please retry later');
+      this.#checkNotOverloaded(call.instance);
       return { instance: call.instance };
     }
     const { candidates, overloaded } = this.#set.routable();

@@ -47,6 +47,10 @@ export class InstanceSet implements AsyncDisposable {
     return this.#sorted.find((instance) => instance.id === id);
   }
 
+  isQuarantined(id: InstanceId): boolean {
+    return (this.#quarantined.get(id) ?? 0) > Date.now();
+  }
+
   isOverloaded(id: InstanceId): boolean {
     return (this.#overloaded.get(id) ?? 0) > Date.now();
   }

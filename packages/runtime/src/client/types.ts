@@ -22,6 +22,8 @@ export interface CallOptions {
   instance?: InstanceId;
   /** Text pairs handed to the handler unchanged; those of `context` by default. */
   metadata?: Record<string, string>;
+  /** The session that the call belongs to, for clients with `affinity`; else the header `x-dynamo-session-id` or one of its relatives says it. */
+  session?: string;
 }
 
 /** A policy's answer: where the request goes, and what to call as its stream goes on. */
@@ -35,7 +37,12 @@ export interface Route<Req = unknown> {
   done?(error?: unknown): void;
 }
 
-/** Chooses the instance for each request. Candidates are routable, in ascending order of their ids, and never empty. */
+/**
+ * Chooses the instance for each request. Candidates are routable, in ascending order of their ids, and never empty.
+ *
+ * A call whose session is bound to an instance has this one as its only candidate, and as `call.instance`: the policy is
+ * asked for its books.
+ */
 export interface RoutePolicy<Req = unknown> {
   pick(request: Req, candidates: readonly Instance[], call: CallOptions): Route<Req> | Promise<Route<Req>>;
 }
@@ -44,6 +51,11 @@ export interface RoutePolicy<Req = unknown> {
 export interface ClientOptions {
   /** How instances are chosen: a name or an own policy. Default `round-robin`. */
   policy?: PolicyName | RoutePolicy;
+  /**
+   * Keeps each session on its instance until it has been idle for `ttlMs`; off by default. `hard`, the default mode, never
+   * leaves an instance that discovery shows; `soft` leaves one that is quarantined.
+   */
+  affinity?: { ttlMs: number; mode?: 'hard' | 'soft' };
 }
 
 /** Sends requests to the live instances of one endpoint. */

@@ -1,12 +1,8 @@
 import { expect, test } from 'vitest';
 import { instanceOf } from '../testing/wire-stub.ts';
+import { seeded } from '../testing/seeded.ts';
 import { policyContract } from './policy.contract.ts';
 import { random } from './random.ts';
-
-/** Numbers from 0 to 1 that are the same in each run (a linear congruence with the constants of Numerical Recipes). */
-function seeded(state = 1): () => number {
-  return () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
-}
 
 policyContract({ open: () => random(seeded()), skip: [] });
 

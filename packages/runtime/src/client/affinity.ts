@@ -1,0 +1,140 @@
+import type { Instance, InstanceId } from '../endpoint/instance.ts';
+import { DynamoError } from '../error.ts';
+import { Sessions } from './sessions.ts';
+import type { CallOptions, ClientOptions, Route } from './types.ts';
+
+/** Headers that name a session, the most telling first: all of them share one space of ids (spec kv-router 11). */
+const sessionHeaders = ['x-dynamo-session-id', 'x-claude-code-session-id', 'thread-id', 'x-session-id'] as const;
+
+/** Longest id of a session, in bytes (spec kv-router 11). */
+const longestId = 256;
+
+/** Longest idle time, in milliseconds: a year (spec kv-router 11). */
+const longestTtlMs = 31_536_000_000;
+
+/**
+ * The session that a call belongs to: its option, else the first of its headers that names one; undefined without one.
+ *
+ * @throws DynamoError `invalid_argument` for an id of more than 256 bytes.
+ */
+export function sessionOf({ session, headers }: CallOptions): string | undefined {
+  const id = session ?? firstOf(headers);
+  if (id === undefined || id.trim() === '') return undefined;
+  const bytes = Buffer.byteLength(id);
+  if (bytes > longestId)
+    throw new DynamoError('invalid_argument', `a session id may have ${longestId} bytes, this one has ${bytes}`, {
+      data: { field: 'session', bytes, limit: longestId },
+    });
+  return id;
+}
+
+const firstOf = (headers: CallOptions['headers']): string | undefined => {
+  if (headers === undefined) return undefined;
+  const name = sessionHeaders.find((header) => headers[header] !== undefined);
+  return name === undefined ? undefined : headers[name];
+};
+
+/** What a session asks of the client that it belongs to. */
+export interface Fleet {
+  /** The instance as discovery shows it. */
+  find(id: InstanceId): Instance | undefined;
+  isQuarantined(id: InstanceId): boolean;
+}
+
+/** One call of a session on its way to an instance. */
+export interface SessionCall {
+  readonly session: string;
+  /** The instance that the caller demands. */
+  readonly pin: InstanceId | undefined;
+  /** Lets the policy choose: freely, or for its books only when the instance is settled. */
+  readonly choose: (settled?: Instance) => Route | Promise<Route>;
+}
+
+/**
+ * Keeps each session on its instance, whatever the policy is (spec kv-router 11).
+ *
+ * Hard: the instance is exact as long as discovery shows it; while it is quarantined the session's calls fail. Soft: an
+ * instance that may not be routed to is left for another one, which the session keeps then.
+ */
+export class Affinity {
+  readonly #sessions: Sessions;
+  readonly #mode: 'hard' | 'soft';
+  readonly #fleet: Fleet;
+  /** Sessions whose first instance is being chosen. */
+  readonly #choosing = new Map<string, Promise<void>>();
+
+  /** @throws DynamoError `invalid_argument` for an idle time that is out of range or an unknown mode. */
+  constructor(options: NonNullable<ClientOptions['affinity']>, fleet: Fleet, internals: { limit?: number; now?: () => number } = {}) {
+    const { ttlMs, mode = 'hard' } = options;
+    if (typeof ttlMs !== 'number' || !(ttlMs >= 1 && ttlMs <= longestTtlMs))
+      throw new DynamoError('invalid_argument', `affinity.ttlMs=${String(ttlMs)}: expected 1 to ${longestTtlMs} milliseconds`, {
+        data: { field: 'affinity.ttlMs', value: ttlMs, limit: longestTtlMs },
+      });
+    if (mode !== 'hard' && mode !== 'soft')
+      throw new DynamoError('invalid_argument', `affinity.mode='${String(mode)}': expected hard or soft`, {
+        data: { field: 'affinity.mode', value: mode },
+      });
+    this.#sessions = new Sessions({ ttlMs, ...internals });
+    this.#mode = mode;
+    this.#fleet = fleet;
+  }
+
+  /** Where a session's call goes: to its instance, or to one that it is bound to from now on. */
+  async route(call: SessionCall): Promise<Route> {
+    for (;;) {
+      const settled = this.#settled(call);
+      if (settled !== undefined) return this.#kept(call.session, await call.choose(settled), settled.id);
+      const first = this.#choosing.get(call.session);
+      if (first === undefined) return this.#bind(call);
+      await first;
+    }
+  }
+
+  /** The first of several calls at once chooses for all of them. */
+  async #bind(call: SessionCall): Promise<Route> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#choosing.set(call.session, promise);
+    try {
+      const route = await call.choose();
+      return this.#kept(call.session, route, route.instance);
+    } finally {
+      this.#choosing.delete(call.session);
+      resolve();
+    }
+  }
+
+  /** The instance that the session is bound to and goes to; undefined when it is free to go elsewhere. */
+  #settled({ session, pin }: SessionCall): Instance | undefined {
+    const bound = this.#sessions.get(session);
+    const instance = bound === undefined ? undefined : this.#fleet.find(bound);
+    if (instance === undefined) return undefined;
+    const quarantined = this.#fleet.isQuarantined(instance.id);
+    if (quarantined && this.#mode === 'soft') return undefined;
+    this.#sessions.bind(session, instance.id);
+    const data = { session, instance: instance.id };
+    if (pin !== undefined && pin !== instance.id)
+      throw new DynamoError('invalid_argument', `session '${session}' is bound to instance ${instance.id}, not to ${pin}`, {
+        data: { ...data, pin },
+      });
+    if (quarantined)
+      throw new DynamoError('unavailable', `instance ${instance.id} of session '${session}' is not routable now`, {
+        data: { ...data, quarantined: true },
+      });
+    return instance;
+  }
+
+  /** Binds at dispatch, and again at the end of the stream: idle time begins then. */
+  #kept(session: string, route: Route, instance: InstanceId): Route {
+    this.#sessions.bind(session, instance);
+    return {
+      instance,
+      ...(route.request === undefined ? {} : { request: route.request }),
+      ...(route.seen === undefined ? {} : { seen: (item: unknown) => route.seen?.(item) }),
+      done: (error) => {
+        const bound = this.#sessions.get(session);
+        if (bound === undefined || bound === instance) this.#sessions.bind(session, instance);
+        route.done?.(error);
+      },
+    };
+  }
+}
