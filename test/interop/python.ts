@@ -28,7 +28,7 @@ export async function scene(): Promise<{ env: Record<string, string>; root: stri
     DYN_EVENT_PLANE: 'zmq',
     DYN_TCP_RPC_HOST: '127.0.0.1',
     DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1',
-    DYN_LOG: 'warn',
+    DYN_LOG: process.env['INTEROP_LOG'] ?? 'warn',
   };
   return { env, root, [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }) };
 }

@@ -1,3 +1,8 @@
+export { KvPublisher } from './kv-publisher.ts';
+export type { KvPublisherOptions, StoredBlocks } from './kv-publisher.ts';
+export type { EngineSource } from './publish/engine-socket.ts';
+export type { LoadReport } from './publish/load-reports.ts';
+export type { MediaObject } from './wire/kv-event.ts';
 export type {
   CompletionUsage,
   FinishReason,

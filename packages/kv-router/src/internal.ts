@@ -11,3 +11,6 @@ export type { CoreCounts, CoreOptions } from './core/core.ts';
 export type { HashOptions, MediaSpan, PromptHashes } from './hash/block-hash.ts';
 export type { OverlapScore, OverlapScores } from './prefix/radix-tree.ts';
 export type { Ranks } from './ranks.ts';
+export { KvSources } from './sources/kv-sources.ts';
+export type { KvSink, SourceReport } from './sources/kv-sources.ts';
+export type { KvChange, RouterEvent, StoredBlock, Tier } from './wire/kv-event.ts';

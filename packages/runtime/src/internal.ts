@@ -16,6 +16,7 @@ export { decodeInstance, decodeModel, encodeInstance, encodeModel, instanceKey }
 export type { EndpointIdentity, ModelRecord } from './wire/discovery-record.ts';
 export { decodeMsgpack, encodeMsgpack, float, Float } from './wire/msgpack.ts';
 export { decodeJson, encodeJsonText, rawJson } from './wire/json.ts';
+export { bare, decodeBareItem } from './wire/annotated.ts';
 export { decodeError, encodeError } from './wire/error-envelope.ts';
 export type { PublicError, WireError } from './wire/error-envelope.ts';
 export { parseEndpointPath } from './endpoint/path.ts';

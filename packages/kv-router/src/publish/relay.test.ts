@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { decodeMsgpack } from '@dynamo/runtime/internal';
-import { xxh3 } from '@node-rs/xxhash';
 import { expect, test } from 'vitest';
+import { Core } from '../core/core.ts';
+import { PromptHasher } from '../hash/block-hash.ts';
 import { decodeRouterEvents, encodeRouterEvents } from '../wire/kv-event.ts';
-import type { HashBlock } from './convert.ts';
 import { EngineRelay } from './engine-relay.ts';
 
 const lines = <T>(name: string): T[] =>
@@ -12,14 +12,7 @@ const lines = <T>(name: string): T[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as T);
 
-/** An oracle of its own: the hash of spec kv-router 1.1 and 1.2 by a native library. */
-const hash: HashBlock = (tokens, { loraName, salt, mediaHashes }) => {
-  const seed = BigInt.asUintN(64, 1337n + (loraName ? xxh3.xxh64(loraName, 0n) : 0n) + (salt ? xxh3.xxh64(salt, 1n) : 0n));
-  const bytes = Buffer.alloc(tokens.length * 4 + mediaHashes.length * 8);
-  tokens.forEach((token, index) => bytes.writeUInt32LE(token, index * 4));
-  [...mediaHashes].toSorted((a, b) => (a < b ? -1 : 1)).forEach((media, index) => bytes.writeBigUInt64LE(media, tokens.length * 4 + index * 8));
-  return xxh3.xxh64(bytes, seed);
-};
+const hasher = new PromptHasher(new Core());
 
 interface Relayed {
   case: string;
@@ -34,7 +27,7 @@ const relayed = lines<Relayed>('zmq_relay.jsonl');
 test('every captured engine message is relayed byte for byte', () => {
   const [first] = relayed;
   if (first === undefined) throw new Error('the vector file is empty');
-  const relay = new EngineRelay(BigInt(first.worker_id), { blockSize: first.kv_block_size, imageTokenId: first.image_token_id, hash });
+  const relay = new EngineRelay(BigInt(first.worker_id), { blockSize: first.kv_block_size, imageTokenId: first.image_token_id, hasher });
   let compared = 0;
   for (const line of relayed) {
     const messages = relay.read(line.frames_hex.map((frame) => Buffer.from(frame, 'hex'))).messages.map(encodeRouterEvents);
@@ -55,7 +48,7 @@ test('what the relay publishes reads back as it was', () => {
 });
 
 test("a real vLLM's events are read whole", () => {
-  const relay = new EngineRelay(7n, { blockSize: 32, hash });
+  const relay = new EngineRelay(7n, { blockSize: 32, hasher });
   let stored = 0;
   for (const { frames_b64 } of lines<{ frames_b64: string[] }>('vllm-real-events.jsonl')) {
     const { messages, refused } = relay.read(frames_b64.map((frame) => Buffer.from(frame, 'base64')));
@@ -66,7 +59,7 @@ test("a real vLLM's events are read whole", () => {
 });
 
 test('a cut or mutated message is refused with a reason and never throws', () => {
-  const relay = new EngineRelay(7n, { blockSize: 4, hash });
+  const relay = new EngineRelay(7n, { blockSize: 4, hasher });
   for (const line of relayed.slice(0, 20)) {
     const frames = line.frames_hex.map((frame) => Buffer.from(frame, 'hex'));
     const payload = frames[2] as Buffer;

@@ -38,9 +38,28 @@ function record(value: unknown, what: string): Record<string, unknown> {
   throw new DynamoError('backend_protocol', `${what} is not an object`);
 }
 
+/** An item that is sent as it stands, without the annotated envelope: some internal endpoints answer so (spec kv-router 17.2). */
+export class Bare {
+  readonly value: unknown;
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+/** Marks an item as one that is sent without the annotated envelope. */
+export const bare = (value: unknown): Bare => new Bare(value);
+
 /** Writes one item: `{ data: { data: value }, complete_final: false }`. */
-export const encodeItem = (value: unknown, codec: CodecName): Uint8Array =>
-  codecs[codec].encode({ data: { data: value === undefined ? null : value }, complete_final: false });
+export function encodeItem(value: unknown, codec: CodecName): Uint8Array {
+  const data = value instanceof Bare ? value.value : { data: value === undefined ? null : value };
+  return codecs[codec].encode({ data, complete_final: false });
+}
+
+/** Reads the item of a frame without the annotated envelope; undefined for the final frame. */
+export function decodeBareItem(frame: Uint8Array): unknown {
+  const value = codecs.msgpack.decode(frame);
+  return typeof value === 'object' && value !== null && 'data' in value ? value.data : undefined;
+}
 
 /** Writes the item that tells of a handler's failure; the final frame still follows it. */
 export const encodeErrorItem = (error: unknown, codec: CodecName): Uint8Array =>
