@@ -9,7 +9,7 @@ export interface PendingChange {
 }
 
 /** Most events and blocks of one message (spec kv-router 15). */
-export const messageLimits = { events: 128, blocks: 8_192 } as const;
+const messageLimits = { events: 128, blocks: 8_192 } as const;
 
 /**
  * Merges, counts and numbers the changes of one worker before they are published (spec kv-router 15).

@@ -8,7 +8,7 @@ export interface DumpableIndex {
 }
 
 /** How many of the newest events are kept for those who missed some (spec kv-router 17.2). */
-export const keptEvents = 1_024;
+const keptEvents = 1_024;
 
 /** A worker's own picture of its cache: answers routers that joined late or missed events (spec kv-router 17). */
 export class LocalIndex {
