@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../log.ts';
@@ -185,4 +187,15 @@ test('etcd that is not there is told soon, with its address and what to do', asy
     code: 'cannot_connect',
     message: expect.stringMatching(new RegExp(`^etcd at ${url}: could not connect: .*ECONNREFUSED.*ETCD_ENDPOINTS.*DYN_DISCOVERY_BACKEND=file`)),
   });
+});
+
+test('etcd that takes connections and never answers is told within seconds', async () => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  await expect(etcd({ etcd: etcdOptionsOf({ ETCD_ENDPOINTS: url }), log: silentLogger })).rejects.toMatchObject({
+    code: 'cannot_connect',
+    message: expect.stringContaining(`etcd at ${url}: could not connect: Deadline exceeded`),
+  });
+  silent.close();
 });

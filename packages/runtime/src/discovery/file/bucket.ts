@@ -62,24 +62,25 @@ export class BucketFolder implements Disposable {
   async expire(): Promise<void> {
     for (const name of await this.#names()) {
       try {
-        await this.#expireOne(name);
+        await this.expireOne(name);
       } catch (error) {
         this.#complain(name, { error: String(error) }, 'could not remove a record whose owner has stopped');
       }
     }
   }
 
-  [Symbol.dispose](): void {
-    this.changes[Symbol.dispose]();
-  }
-
-  async #expireOne(name: string): Promise<void> {
+  /** Deletes one file if its process has died. */
+  async expireOne(name: string): Promise<void> {
     const path = join(this.path, name);
     const found = await stat(path).catch(ignoreMissing);
     if (found === undefined || !found.isFile() || !this.#isOld(found)) return;
     await unlink(path).catch(ignoreMissing);
     this.#log.info({ file: name, ageMs: Math.round(Date.now() - found.mtimeMs) }, 'removed a record whose owner has stopped');
     this.changes.ring();
+  }
+
+  [Symbol.dispose](): void {
+    this.changes[Symbol.dispose]();
   }
 
   async #names(): Promise<string[]> {

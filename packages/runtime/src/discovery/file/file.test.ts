@@ -65,6 +65,18 @@ test('records of the dead are not listed and soon deleted', async () => {
   await expect.poll(() => existsSync(path), { timeout: 6_000 }).toBe(false);
 });
 
+test("a dead process's record does not stand in the way of a new one with its key", async () => {
+  await using at = await folder();
+  await using discovery = await file({ root: at.root, log: silentLogger });
+  const record = { bucket: 'v1/instances' as const, key: 'n/c/e/1', value: '{"type":"Endpoint"}' };
+  await discovery.list({ bucket: 'v1/instances' });
+  const path = join(at.root, 'v1/instances', fileNameOf(record.key));
+  await writeFile(path, '{"type":"Endpoint","dead":true}');
+  await utimes(path, 0, 0);
+  await discovery.put(record);
+  expect(await discovery.list({ bucket: 'v1/instances' })).toEqual([record]);
+});
+
 test('a blocked event loop keeps its registration, and a deleted record comes back', async () => {
   await using at = await folder();
   await using discovery = await file({ root: at.root, log: silentLogger, ttlMs: 1_500 });

@@ -45,9 +45,12 @@ export async function file(options: { root: string; log: Logger; ttlMs?: number;
   const kept = undo.move();
 
   async function put(record: DiscoveryRecord): Promise<AsyncDisposable> {
-    const { path: directory } = await folder(record.bucket);
-    const path = join(directory, fileNameOf(record.key));
-    await create(directory, path, record);
+    const opened = await folder(record.bucket);
+    const name = fileNameOf(record.key);
+    const path = join(opened.path, name);
+    // What the dead have left is not listed any more: it must not stand in the way either. What can't be removed exists.
+    await opened.expireOne(name).catch(() => {});
+    await create(opened.path, path, record);
     await heartbeat.keep(path, record.value);
     let withdrawn: Promise<void> | undefined;
     const withdraw = (): Promise<void> =>
