@@ -1,6 +1,6 @@
+import { JsonReader } from '@dynamo/runtime/internal';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { JsonReader } from './json-reader.ts';
 import { inOrder, outcomeOf, wireOf, wireText } from './testing/cases.ts';
 
 /**

@@ -1,5 +1,4 @@
-import { chars, isDigit, isExponent } from './json-chars.ts';
-import { maxDepth } from './json-reader.ts';
+import { chars, isDigit, isExponent, maxDepth } from '@dynamo/runtime/internal';
 
 /** What `JSON.parse` does not tell of a text. */
 export interface JsonFacts {

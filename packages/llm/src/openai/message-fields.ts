@@ -1,4 +1,4 @@
-import { Members } from './members.ts';
+import { Members } from '@dynamo/runtime/internal';
 import { entriesOf, isMap, jsonText } from './spelling.ts';
 import { type FieldTable, struct } from './validate/struct.ts';
 import { tagged } from './validate/tagged.ts';

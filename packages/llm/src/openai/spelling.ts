@@ -1,5 +1,4 @@
-import { Float } from '@dynamo/runtime/internal';
-import { Members } from './members.ts';
+import { Float, Members } from '@dynamo/runtime/internal';
 
 /**
  * How 1.6.1 prints a double in JSON and in JSON errors: always with a fraction or an exponent, and with an exponent from

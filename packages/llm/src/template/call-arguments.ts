@@ -1,6 +1,5 @@
+import { JsonFault, JsonReader } from '@dynamo/runtime/internal';
 import { DynamoError } from '@dynamo/runtime';
-import { JsonFault } from '../openai/json-position.ts';
-import { JsonReader } from '../openai/json-reader.ts';
 
 const [quote, brace, bracket] = [0x22, 0x7b, 0x5b] as const;
 

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { DynamoError } from '@dynamo/runtime';
-import { Float, encodeJsonText } from '@dynamo/runtime/internal';
+import { encodeJsonText, Float, JsonReader } from '@dynamo/runtime/internal';
 import type { TokenRequest } from '@dynamo/kv-router';
 import { encodeTokenRequest } from '@dynamo/kv-router/internal';
 import { parseChatRequest } from '../chat.ts';
 import { parseCompletionRequest } from '../completions.ts';
 import { type RequestModel, engineRequest } from '../engine-request.ts';
-import { JsonReader } from '../json-reader.ts';
 
 /** Reads JSON with the kind of every number, so that `1` and `1.0` can be told apart. */
 export const readExact = (url: URL): unknown => new JsonReader(readFileSync(url, 'utf8')).value();

@@ -1,9 +1,6 @@
+import { chars, JsonFault, JsonReader, Members, withoutRepeats } from '@dynamo/runtime/internal';
 import { malformed } from '../failure.ts';
 import { countMembers, escapeControls, factsOf } from '../json-facts.ts';
-import { chars } from '../json-chars.ts';
-import { JsonFault } from '../json-position.ts';
-import { JsonReader } from '../json-reader.ts';
-import { Members, withoutRepeats } from '../members.ts';
 import { notAnObject, readTyped } from './streamed.ts';
 import { type FieldTable, fieldsOf, memberMismatch, usualMembers } from './struct.ts';
 import { type Field, type StructShape, f32 } from './type.ts';

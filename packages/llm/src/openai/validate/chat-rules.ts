@@ -1,8 +1,7 @@
+import { JsonFault, JsonReader } from '@dynamo/runtime/internal';
 import type { ChatRequest, ResponseFormat } from '../chat.ts';
 import { publicFailure, refused } from '../failure.ts';
 import type { ChatMessage } from '../message.ts';
-import { JsonFault } from '../json-position.ts';
-import { JsonReader } from '../json-reader.ts';
 import { isMap } from '../spelling.ts';
 import {
   checkCount,

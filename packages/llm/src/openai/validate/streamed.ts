@@ -1,6 +1,4 @@
-import { chars } from '../json-chars.ts';
-import { JsonFault } from '../json-position.ts';
-import type { JsonReader } from '../json-reader.ts';
+import { chars, JsonFault, type JsonReader } from '@dynamo/runtime/internal';
 import { type StructShape, type Type, wrongType } from './type.ts';
 import { elementsText, missingMember, unknownMember } from './struct.ts';
 

@@ -1,5 +1,5 @@
+import { Members } from '@dynamo/runtime/internal';
 import { entriesOf, isMap } from '../spelling.ts';
-import { Members } from '../members.ts';
 import { type Field, type Mode, type StructShape, type Type, alternatives, unusual, wrongType } from './type.ts';
 
 /** How a field is written down in the tables: required by default. */

@@ -1,4 +1,4 @@
-import { Members } from '../members.ts';
+import { Members } from '@dynamo/runtime/internal';
 import { entriesOf, isInteger, isMap } from '../spelling.ts';
 import { type Mode, type Type, alternatives, unusual, wrongType } from './type.ts';
 

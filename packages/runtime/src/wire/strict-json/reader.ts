@@ -1,7 +1,7 @@
-import { Float } from '@dynamo/runtime/internal';
+import { Float } from '../msgpack.ts';
 import { Members } from './members.ts';
-import { chars, isDigit, isExponent } from './json-chars.ts';
-import { JsonFault } from './json-position.ts';
+import { chars, isDigit, isExponent } from './chars.ts';
+import { JsonFault } from './position.ts';
 
 /** Deepest nesting of a request body (observed in 1.6.1: the 128th opening bracket is refused). */
 export const maxDepth = 127;
