@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 
 const usage = `usage: npm run bench -- plane [--python PYTHON] [--seconds 4] [--rounds 3]     the request plane beside the real one
        npm run bench -- memory [--calls 20000]                                  heap over many calls
+       npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
 The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
@@ -12,6 +13,9 @@ const { positionals, values } = parseArgs({
     python: { type: 'string', default: 'python3' },
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
+    planes: { type: 'string', default: 'zmq,mem' },
+    count: { type: 'string', default: '200000' },
+    bytes: { type: 'string', default: '300' },
     calls: { type: 'string', default: '20000' },
     requests: { type: 'string', default: '20000' },
     model: { type: 'string', default: fileURLToPath(new URL('../../../vectors/llm/model-tiny', import.meta.url)) },
@@ -24,6 +28,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'memory') {
   const { memory } = await import('./memory.ts');
   await memory({ calls: Number(values.calls) });
+} else if (positionals[0] === 'events') {
+  const { events } = await import('./events.ts');
+  await events({ planes: values.planes.split(','), count: Number(values.count), bytes: Number(values.bytes) });
 } else if (positionals[0] === 'http-memory') {
   const { httpMemory } = await import('./http-memory.ts');
   await httpMemory({ model: values.model, requests: Number(values.requests) });

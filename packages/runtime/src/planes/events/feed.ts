@@ -12,6 +12,7 @@ export interface FeedOptions {
   readonly mayRepeat?: boolean;
   /** Only publishers that were expected are heard: a port may have passed on to a publisher of another topic. */
   readonly onlyExpected?: boolean;
+  readonly maxPublishers?: number;
 }
 
 /** What is known of one publisher. */
@@ -23,8 +24,8 @@ interface Heard {
   publishedAt: number;
 }
 
-/** Most publishers that one subscription keeps count of; past it the one known longest is told as left. */
-const maxPublishers = 16_384;
+/** Publishers that one subscription keeps count of by default; past it the one known longest is told as left, until it is heard again. */
+const mostPublishers = 16_384;
 /** Most names remembered of publishers that are gone or that were logged about. */
 const maxNames = 1_024;
 
@@ -73,11 +74,7 @@ export class EventFeed {
 
   /** It is gone. */
   left(publisher: bigint): void {
-    const heard = this.#heard.get(publisher);
-    if (heard === undefined) return;
-    this.#heard.delete(publisher);
-    remember(this.#gone, publisher);
-    if (heard.told) this.#tell({ type: 'left', publisher });
+    if (this.#forget(publisher)) remember(this.#gone, publisher);
   }
 
   /** One message, in the order in which its transport brought it. */
@@ -130,10 +127,17 @@ export class EventFeed {
 
   #know(publisher: bigint): Heard {
     const [longest] = this.#heard.keys();
-    if (this.#heard.size >= maxPublishers && longest !== undefined) this.left(longest);
+    if (this.#heard.size >= (this.#options.maxPublishers ?? mostPublishers) && longest !== undefined) this.#forget(longest);
     const heard: Heard = { told: false, next: undefined, publishedAt: 0 };
     this.#heard.set(publisher, heard);
     return heard;
+  }
+
+  #forget(publisher: bigint): boolean {
+    const heard = this.#heard.get(publisher);
+    this.#heard.delete(publisher);
+    if (heard?.told === true) this.#tell({ type: 'left', publisher });
+    return heard !== undefined;
   }
 
   #stranger(publisher: bigint): Heard | undefined {
