@@ -9,6 +9,8 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
   /** A logger whose lines all carry these facts. The fact `target` says which part speaks, and filters may choose by it. */
   child?(fields: LogFields): Logger;
+  /** Whether lines of a level are written; where it is missing, lines that come with every request are not. */
+  isLevelEnabled?(level: 'debug' | 'info' | 'warn' | 'error'): boolean;
 }
 
 /** Says nothing: the default of every library entry point. */

@@ -12,6 +12,7 @@ import type { EventPlaneName, EventSettings } from './planes/events/index.ts';
 import { defaultCapacity } from './planes/events/subscription.ts';
 import { type NatsSettings, readNatsSettings } from './planes/nats/settings.ts';
 import type { RequestPlaneName } from './planes/request/index.ts';
+import { type TracingSettings, tracingOf } from './tracing/settings.ts';
 import type { CodecName } from './wire/codec.ts';
 
 /** How a runtime connects. Each member falls back to its `DYN_*` variable and then to the default named here. */
@@ -32,6 +33,11 @@ export interface ConnectOptions {
   timeouts?: { connectMs?: number; ackMs?: number; callHomeMs?: number; prologueMs?: number };
   /** How long disposal waits for running requests, in milliseconds; default 30 000. */
   drainMs?: number;
+  /**
+   * Spans of requests and calls, sent to an OpenTelemetry collector: `OTEL_EXPORT_ENABLED` and the `OTEL_EXPORTER_OTLP_*`
+   * variables, default off. An object turns it on; `endpoint` is the whole address. false keeps it off whatever the variables say.
+   */
+  tracing?: { endpoint?: string; protocol?: 'grpc' | 'http/protobuf'; serviceName?: string; sampleRatio?: number } | false;
   /** Where log lines go; silent by default. */
   log?: Logger;
   /** Aborts connecting; later it means "shut down". */
@@ -73,6 +79,8 @@ export interface Settings {
   readonly system: { readonly port: number; readonly host: string } | undefined;
   readonly startsReady: boolean;
   readonly drainMs: number;
+  /** Undefined: nothing is traced. */
+  readonly tracing: TracingSettings | undefined;
   readonly log: Logger;
 }
 
@@ -132,6 +140,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
     system: system === undefined ? undefined : { host, ...system },
     startsReady: env['DYN_SYSTEM_STARTING_HEALTH_STATUS'] === 'ready',
     drainMs: options.drainMs ?? whole(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30) * 1_000,
+    tracing: options.tracing === false ? undefined : tracingOf(options.tracing === undefined ? env : { ...env, ...asVariables(options.tracing) }),
     log: speakingFor(options.log ?? silentLogger, 'dynamo_runtime'),
   };
 }
@@ -170,4 +179,16 @@ function deviceOf(env: Environment): string {
   const cuda = env['CUDA_VISIBLE_DEVICES'];
   const hidden = cuda !== undefined && ['', '-1', 'none', 'void'].includes(cuda);
   return hidden || ['none', 'void'].includes(env['NVIDIA_VISIBLE_DEVICES'] ?? '') ? 'cpu' : 'cuda';
+}
+
+/** Tracing's options as the variables that they stand for: arguments win over the environment. */
+function asVariables(tracing: Exclude<ConnectOptions['tracing'], false | undefined>): Environment {
+  const { endpoint, protocol, serviceName, sampleRatio } = tracing;
+  return {
+    OTEL_EXPORT_ENABLED: '1',
+    ...(endpoint === undefined ? {} : { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint }),
+    ...(protocol === undefined ? {} : { OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protocol }),
+    ...(serviceName === undefined ? {} : { OTEL_SERVICE_NAME: serviceName }),
+    ...(sampleRatio === undefined ? {} : { OTEL_TRACES_SAMPLE_RATIO: String(sampleRatio) }),
+  };
 }

@@ -22,6 +22,10 @@ import { openSenders } from './planes/request/senders.ts';
 import { responsePlanes } from './planes/response/index.ts';
 import type { ResponseListener } from './planes/response/response-plane.ts';
 import { openStatusServer, StatusBoard } from './system/server.ts';
+import type { Tracer } from './tracing/tracer.ts';
+
+/** The tracer of a runtime, for siblings that begin or pass on traces; undefined where nothing is traced. */
+export let tracerOf: (runtime: DistributedRuntime) => Tracer | undefined;
 
 /**
  * One process's place in a Dynamo deployment: it serves endpoints and calls those of others.
@@ -29,6 +33,10 @@ import { openStatusServer, StatusBoard } from './system/server.ts';
  * Discovery is by files, requests and answers travel over TCP: no server is needed. Two runtimes in one process share nothing.
  */
 export class DistributedRuntime implements AsyncDisposable {
+  static {
+    tracerOf = (runtime) => runtime.#tracer;
+  }
+
   /** What this runtime counts, and where its owner adds more: the text of `/metrics` on the status server. */
   readonly metrics: Metrics;
   readonly #settings: Settings;
@@ -42,16 +50,25 @@ export class DistributedRuntime implements AsyncDisposable {
   readonly #requests: () => Promise<RequestListener>;
   readonly #admission: ServeParts['admission'];
   readonly #metrics: RuntimeMetrics;
+  readonly #tracer: Tracer | undefined;
   readonly #events: EventPlane;
   #disposing: Promise<void> | undefined;
 
-  private constructor(parts: { settings: Settings; discovery: Discovery; stack: AsyncDisposableStack; board: StatusBoard; metrics: RuntimeMetrics }) {
+  private constructor(parts: {
+    settings: Settings;
+    discovery: Discovery;
+    stack: AsyncDisposableStack;
+    board: StatusBoard;
+    metrics: RuntimeMetrics;
+    tracer: Tracer | undefined;
+  }) {
     const { settings, discovery, stack } = parts;
     this.#settings = settings;
     this.#discovery = discovery;
     this.#stack = stack;
     this.#board = parts.board;
     this.#metrics = parts.metrics;
+    this.#tracer = parts.tracer;
     this.metrics = parts.metrics.metrics;
     this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
     // First in, last out: planes that use it close before it does.
@@ -63,10 +80,16 @@ export class DistributedRuntime implements AsyncDisposable {
     );
     this.#events = stack.use(openEvents(settings, discovery, planes.nats));
     const sender = openSenders({
-      tcp: () => requestPlanes.tcp(planes).dial(settings.timeouts),
+      tcp: () => requestPlanes.tcp(planes).dial({ ...settings.timeouts, meter: this.#metrics.calls().tcp }),
       nats: () => requestPlanes.nats(planes).dial({ ...settings.timeouts, ackMs: settings.nats.ackMs }),
     });
-    this.#clientParts = { settings, discovery, sender: stack.use(sender), responses };
+    this.#clientParts = {
+      settings,
+      discovery,
+      sender: stack.use(sender),
+      responses,
+      calls: () => ({ metrics: this.#metrics.calls(), tracer: parts.tracer }),
+    };
   }
 
   /**
@@ -83,7 +106,10 @@ export class DistributedRuntime implements AsyncDisposable {
     const metrics = openRuntimeMetrics({ instanceId: discovery.instanceId, limits: settings.request, log: settings.log });
     if (settings.system !== undefined)
       undo.use(await openStatusServer(board, { ...settings.system, log: settings.log, metrics: () => metrics.metrics.text() }));
-    const runtime = new DistributedRuntime({ settings, discovery, stack: undo.move(), board, metrics });
+    const tracer = await openTracing(settings, metrics);
+    // Before the planes: the spans of what is drained go out too.
+    if (tracer !== undefined) undo.use(tracer);
+    const runtime = new DistributedRuntime({ settings, discovery, stack: undo.move(), board, metrics, tracer });
     const shutDown = (): void => runtime.#dispose();
     options.signal?.addEventListener('abort', shutDown, { once: true });
     runtime.signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', shutDown), { once: true });
@@ -128,6 +154,7 @@ export class DistributedRuntime implements AsyncDisposable {
       requests: await this.#requests(),
       admission: this.#admission,
       metrics: this.#metrics,
+      tracer: this.#tracer,
     };
     const served = await serveEndpoint(parts, path, handler as Handler<unknown, unknown>, options);
     this.#served.add(served);
@@ -218,4 +245,11 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
       opened = undefined;
       throw error;
     }));
+}
+
+/** Tracing is a part that is loaded only where somebody asks for it. */
+async function openTracing(settings: Settings, metrics: RuntimeMetrics): Promise<Tracer | undefined> {
+  if (settings.tracing === undefined) return undefined;
+  const { openTracer } = await import('./tracing/index.ts');
+  return openTracer(settings.tracing, { log: settings.log, onDropped: metrics.droppedSpans });
 }

@@ -11,6 +11,7 @@ import { codecs } from '../wire/codec.ts';
 import { type CallHome, encodeControl } from '../wire/control.ts';
 import { encodeTwoPart } from '../wire/two-part.ts';
 import { Affinity, sessionOf } from './affinity.ts';
+import { CallRecord, type CallRecorder } from './call-record.ts';
 import { isInstanceFault } from './faults.ts';
 import { InstanceSet } from './instances.ts';
 import { policies } from './policy/index.ts';
@@ -24,6 +25,8 @@ export interface ClientParts {
   readonly discovery: Discovery;
   readonly sender: RequestSender;
   readonly responses: () => Promise<ResponseListener>;
+  /** Asked once a client. */
+  readonly calls: () => CallRecorder;
 }
 
 /** How siblings open a client whose requests and items have a wire form of their own. */
@@ -48,9 +51,11 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   readonly #policy: RoutePolicy;
   readonly #affinity: Affinity | undefined;
   readonly #name: string;
+  readonly #calls: CallRecorder;
 
   constructor(parts: ClientParts, set: InstanceSet, options: TypedClientOptions<Req> & { name: EndpointName }) {
     this.#parts = parts;
+    this.#calls = parts.calls();
     this.#set = set;
     this.#options = options;
     this.#policy = typeof options.policy === 'object' ? options.policy : policies[options.policy ?? 'round-robin'](parts.settings);
@@ -76,6 +81,7 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
 
   async *#call(request: Req, call: CallOptions): AsyncGenerator<readonly Res[]> {
     throwIfCancelled(call);
+    using record = new CallRecord(this.#calls);
     const route = await this.#route(request, call);
     let outcome: unknown;
     let complete = false;
@@ -103,18 +109,21 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
               stream,
               word: () => (complete || isStopped(call) ? 'stop' : 'kill'),
             });
-      this.#send({ request: sent, instance, call, stream, home, ...(input === undefined ? {} : { input }) });
+      this.#send({ request: sent, instance, call, stream, home, record, ...(input === undefined ? {} : { input }) });
       for (;;) {
         watch.waiting();
         const batch = await stream.next();
         if (batch === undefined) break;
         watch.arrived();
+        record.arrived();
         if (route.seen !== undefined) for (const item of batch) route.seen(item);
         yield batch as readonly Res[];
       }
       complete = true;
+      record.completed();
     } catch (error) {
       outcome = error;
+      record.failed(error);
       this.#blame(route.instance, error);
       throw error;
     } finally {
@@ -187,8 +196,16 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     });
   }
 
-  #send(sending: { request: Req; instance: Instance; call: CallOptions; stream: ResponseStream; home: CallHome; input?: CallHome }): void {
-    const { instance, call, stream, input } = sending;
+  #send(sending: {
+    request: Req;
+    instance: Instance;
+    call: CallOptions;
+    stream: ResponseStream;
+    home: CallHome;
+    record: CallRecord;
+    input?: CallHome;
+  }): void {
+    const { instance, call, stream, record, input } = sending;
     const { context } = call;
     const id = call.id ?? context?.id ?? randomUUID();
     const metadata = call.metadata ?? context?.metadata;
@@ -207,9 +224,13 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
             body: codecs[instance.codec].encode(encodeRequest === undefined ? sending.request : encodeRequest(sending.request)),
           })
         : encodeTwoPart({ header });
-    const headers = { ...context?.traceHeaders(), ...call.headers, 'request-id': id, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
+    const policy =
+      call.instance !== undefined ? 'direct' : typeof this.#options.policy === 'object' ? 'custom' : (this.#options.policy ?? 'round-robin');
+    const trace = record.leaves({ id, instance: instance.id, call, policy });
+    const headers = { ...context?.traceHeaders(), ...call.headers, ...trace, 'request-id': id, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
     const { maxFrameBytes } = this.#parts.settings.request;
     this.#parts.sender.send({ transport: instance.transport, headers, payload, maxFrameBytes }, (refused) => {
+      record.acknowledged();
       // A worker that has called home has taken the request, whatever becomes of its acknowledgement.
       if (refused !== undefined && !stream.attached) stream.fail(refused);
     });

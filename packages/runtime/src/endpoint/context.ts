@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { CancellationToken } from '../async/cancellation.ts';
 import type { CallOptions } from '../client/types.ts';
 import { DynamoError } from '../error.ts';
+import { readTraceparent } from '../tracing/traceparent.ts';
 import type { HandlerContext } from './handler.ts';
 
 /** Where a request stands in a distributed trace (W3C trace context, spec runtime-wire 11). */
@@ -57,7 +58,7 @@ export class Context implements HandlerContext, Disposable {
   constructor(options: ContextOptions = {}, parent?: { readonly stop: CancellationToken; readonly kill: CancellationToken }) {
     this.id = options.id ?? randomUUID();
     this.metadata = { ...options.metadata };
-    const trace = options.traceparent === undefined ? undefined : readTraceparent(options.traceparent, options.spanId);
+    const trace = options.traceparent === undefined ? undefined : readTrace(options.traceparent, options.spanId);
     if (trace !== undefined) {
       this.trace = trace;
       this.traceparent = `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
@@ -89,8 +90,15 @@ export class Context implements HandlerContext, Disposable {
   }
 
   /** The context of a request that came with such headers (spec runtime-wire 11). */
-  static read(request: { id: string; metadata: Readonly<Record<string, string>>; headers: Readonly<Record<string, string>> }): Context {
-    return new Context({ ...fromHeaders(request.headers), id: request.id, metadata: request.metadata });
+  static read(request: {
+    id: string;
+    metadata: Readonly<Record<string, string>>;
+    headers: Readonly<Record<string, string>>;
+    /** This hop's span, where a tracer has made one. */
+    spanId?: string | undefined;
+  }): Context {
+    const { id, metadata, spanId } = request;
+    return new Context({ ...fromHeaders(request.headers), id, metadata, ...(spanId === undefined ? {} : { spanId }) });
   }
 
   /** Aborts at stop or kill, whichever comes first; the reason's `data.kind` says which. */
@@ -183,11 +191,8 @@ const ended = (kind: 'stop' | 'kill'): DynamoError =>
 
 const kindOf = (reason: unknown): unknown => (DynamoError.is(reason, 'cancelled') ? reason.data['kind'] : undefined);
 
-/** Version 00 of the header, or the first four fields of a later one; ids of zeros alone are invalid. */
-const traceparentForm = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
-
-function readTraceparent(text: string, spanId?: string): TraceContext | undefined {
-  const [, version, traceId, parentSpanId, flags, more] = traceparentForm.exec(text) ?? [];
-  if (traceId === undefined || parentSpanId === undefined || flags === undefined || (version === '00' && more !== undefined)) return undefined;
-  return { traceId, spanId: spanId ?? randomBytes(8).toString('hex'), parentSpanId, flags };
+function readTrace(text: string, spanId?: string): TraceContext | undefined {
+  const above = readTraceparent(text);
+  if (above === undefined) return undefined;
+  return { traceId: above.traceId, spanId: spanId ?? randomBytes(8).toString('hex'), parentSpanId: above.spanId, flags: above.flags };
 }

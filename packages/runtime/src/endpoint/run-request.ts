@@ -1,6 +1,5 @@
 import { batchesOf } from '../async/batches.ts';
 import { DynamoError } from '../error.ts';
-import type { Logger } from '../log.ts';
 import type { RequestMeter, WorkError } from '../metrics/endpoint-metrics.ts';
 import type { IncomingRequest } from '../planes/request/request-plane.ts';
 import { callHome, type ResponseWriter } from '../planes/response/tcp/dial.ts';
@@ -9,6 +8,7 @@ import { type ControlMessage, decodeControl } from '../wire/control.ts';
 import { decodeTwoPart, type TwoPart } from '../wire/two-part.ts';
 import { Context } from './context.ts';
 import type { Handler } from './handler.ts';
+import type { RequestStory } from './request-story.ts';
 import { openRequestInput, type RequestInput, streamOfOne } from './request-input.ts';
 
 /** A request whose envelope has been read. */
@@ -23,7 +23,7 @@ export interface RunOptions {
   /** Aborts what has not ended when the endpoint's time to drain is over. */
   readonly signal: AbortSignal;
   readonly connectMs: number;
-  readonly log: Logger;
+  readonly story: RequestStory;
   readonly meter: RequestMeter;
   /** Whether the handler takes one item or a stream of them. */
   readonly input: 'item' | 'stream';
@@ -51,9 +51,9 @@ export function openRequest(request: IncomingRequest): OpenedRequest | { readonl
 
 /** Runs a handler on one request and streams its items home. Never rejects: what goes wrong reaches the caller. */
 export async function runRequest(handler: Handler<unknown, unknown>, opened: OpenedRequest, options: RunOptions): Promise<void> {
-  const { control, headers } = opened;
-  const { meter } = options;
-  const context = Context.read({ id: control.id, metadata: control.metadata, headers });
+  const { control } = opened;
+  const { meter, story } = options;
+  const context = Context.read({ id: control.id, metadata: control.metadata, headers: story.headers, spanId: story.spanId });
   let left = false;
   const cancel = (how: 'stop' | 'kill', reason = asked(how)): void => {
     left = true;
@@ -83,14 +83,16 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
       await (context.stopped ? writer.finish(context.signal.reason) : writer.finish());
     } catch (error) {
       input?.leave();
-      if (!DynamoError.is(error) && !context.stopped) options.log.error({ request: control.id, error: String(error) }, 'a handler failed');
+      if (!context.stopped) story.failed(error);
+      if (!DynamoError.is(error) && !context.stopped) story.log().error({ request: control.id, error: String(error) }, 'a handler failed');
       await writer.finish(error);
     }
   } catch (error) {
     meter.failed(writer === undefined ? 'response_stream' : 'publish_final');
-    options.log.warn({ request: control.id, error: String(error) }, 'could not answer a request');
+    story.log().warn({ request: control.id, error: String(error) }, 'could not answer a request');
   } finally {
-    meter.end();
+    meter.end(writer?.itemBytes ?? 0);
+    story.end();
     options.signal.removeEventListener('abort', onShutdown);
   }
 }

@@ -4,12 +4,14 @@ import { DynamoError } from '../error.ts';
 import { countEndpoint } from '../metrics/endpoint-metrics.ts';
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts';
 import type { Settings } from '../options.ts';
+import type { Tracer } from '../tracing/tracer.ts';
 import type { RequestListener } from '../planes/request/request-plane.ts';
 import { encodeInstance } from '../wire/discovery-record.ts';
 import type { Admission } from './admission.ts';
 import type { Handler } from './handler.ts';
 import type { Instance } from './instance.ts';
 import { checkServedPath, type EndpointPath, parseEndpointPath } from './path.ts';
+import { storiesOf, tellRequest } from './request-story.ts';
 import { openRequest, runRequest } from './run-request.ts';
 
 /** Options of one served endpoint. */
@@ -44,6 +46,7 @@ export interface ServeParts {
   readonly requests: RequestListener;
   readonly admission: Admission;
   readonly metrics: RuntimeMetrics;
+  readonly tracer: Tracer | undefined;
 }
 
 /** Installs the handler first and publishes the instance then, so that whoever finds it reaches it. */
@@ -66,6 +69,7 @@ export async function serveEndpoint(
     device: settings.device,
   };
   const metrics = countEndpoint(parts.metrics, name, options.labels);
+  const stories = storiesOf({ tracer: parts.tracer, log: settings.log, endpoint: { ...name, id } });
   const running = new Set<Promise<void>>();
   const abandoned = new AbortController();
   const accepting = await parts.requests.handle(wirePath, (incoming) => {
@@ -79,7 +83,8 @@ export async function serveEndpoint(
     const work = (): Promise<void> => {
       const meter = metrics.begin(counted);
       const { connectMs } = settings.timeouts;
-      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs, log: settings.log, meter, input: options.input ?? 'item' });
+      const story = tellRequest(stories, opened);
+      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs, story, meter, input: options.input ?? 'item' });
       running.add(run);
       return run.finally(() => running.delete(run));
     };

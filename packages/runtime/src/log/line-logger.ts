@@ -76,6 +76,7 @@ function speaker(outlet: Outlet, target: string, bound: LogFields, loudest: numb
     info: says('INFO', levels.indexOf('info')),
     warn: says('WARN', levels.indexOf('warn')),
     error: says('ERROR', levels.indexOf('error')),
+    isLevelEnabled: (level) => levels.indexOf(level) <= loudest,
     child({ target: own, ...fields }) {
       const more = { ...bound, ...fields };
       return typeof own === 'string' && own !== target ? speaker(outlet, own, more) : speaker(outlet, target, more, loudest);

@@ -14,7 +14,8 @@ export interface RequestMeter {
   failed(why: WorkError): void;
   /** The caller wants no more; counted once. */
   cancelled(): void;
-  end(): void;
+  /** The request has ended, and its answer had so many bytes. */
+  end(answerBytes: number): void;
 }
 
 /** Counts the requests of one endpoint. */
@@ -38,6 +39,7 @@ export function countEndpoint(runtime: RuntimeMetrics, name: EndpointName, label
   const { own, counted } = nodes(runtime.metrics, name, labels);
   const requests = counted.counter('requests_total', 'Total number of requests processed by work handler');
   const received = counted.counter('request_bytes_total', 'Total number of bytes received in requests by work handler');
+  const answered = counted.counter('response_bytes_total', 'Total number of bytes sent in responses by work handler');
   const inflight = counted.gauge('inflight_requests', 'Number of requests currently being processed by work handler');
   const cancellations = counted.counter('cancellation_total', 'Total number of requests cancelled by work handler');
   const errors = counted.counter('errors_total', 'Total number of errors in work handler processing', { labelNames: ['error_type'] });
@@ -66,8 +68,9 @@ export function countEndpoint(runtime: RuntimeMetrics, name: EndpointName, label
           if (!cancelled) cancellations.inc();
           cancelled = true;
         },
-        end() {
+        end(answerBytes) {
           inflight.dec();
+          answered.inc(answerBytes);
           duration.observe((performance.now() - started) / 1_000);
         },
       };

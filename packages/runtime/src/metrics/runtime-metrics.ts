@@ -2,6 +2,7 @@ import { Metrics } from '@dynamo/metrics';
 import { attach } from '@dynamo/metrics/internal';
 import type { InstanceId } from '../endpoint/instance.ts';
 import type { Logger } from '../log.ts';
+import { type CallerMetrics, countCalls } from './caller-metrics.ts';
 import { countWork, type WorkMetrics } from './work-metrics.ts';
 
 /** What one runtime counts. Two runtimes of a process count apart. */
@@ -9,6 +10,10 @@ export interface RuntimeMetrics {
   /** Root of the hierarchy: its names begin with `dynamo_component_` and its series carry the runtime's id. */
   readonly metrics: Metrics;
   readonly work: WorkMetrics;
+  /** Counts calls; the families are there from the first time it is asked for. */
+  readonly calls: () => CallerMetrics;
+  /** Spans that were dropped before anybody took them. */
+  readonly droppedSpans: (spans: number) => void;
 }
 
 /** Opens the metrics of a runtime (spec runtime-wire 15). */
@@ -22,5 +27,11 @@ export function openRuntimeMetrics(options: { instanceId: InstanceId; limits: { 
   // Families without labels, outside the hierarchy and its prefix.
   const outside = new Metrics({ prefix: 'dynamo', onProblem });
   attach(metrics, outside);
-  return { metrics, work: countWork(outside, options.limits) };
+  let calls: CallerMetrics | undefined;
+  return {
+    metrics,
+    calls: () => (calls ??= countCalls(metrics, { onProblem })),
+    droppedSpans: (spans) => outside.counter('trace_spans_dropped_total', 'Spans that were dropped before a collector took them').inc(spans),
+    work: countWork(outside, options.limits),
+  };
 }

@@ -37,6 +37,8 @@ export function countWork(metrics: Metrics, limits: { concurrency: number; queue
     'rejection_request_total',
     'Requests rejected because the worker is at capacity (engine in-flight limit and Dynamo queue both full)',
   );
+  // There is no such channel here; dashboards ask for the family all the same.
+  metrics.counter('work_handler_enqueue_rejected_total', 'Times enqueuing work failed because the dispatcher channel was closed');
   const histogram = (name: string, help: string, bounds: readonly number[]) => metrics.histogram(name, help, { buckets: bounds });
   const permitWait = histogram('work_handler_permit_wait_seconds', 'Time spent waiting for a worker-pool permit (seconds)', buckets.permitWait);
   const transit = histogram(

@@ -1,3 +1,5 @@
+import { Metrics } from '@dynamo/metrics';
+import { countCalls } from '../../metrics/caller-metrics.ts';
 import { mem, MemStore } from '../../discovery/mem/index.ts';
 import type { Instance } from '../../endpoint/instance.ts';
 import type { DynamoError } from '../../error.ts';
@@ -50,11 +52,13 @@ export function stubWire(answer: (request: OutgoingRequest) => Answer, settings:
     },
     async [Symbol.asyncDispose]() {},
   };
+  const calls = { metrics: countCalls(new Metrics()), tracer: undefined };
   const parts: ClientParts = {
     settings: { ...settle({ discovery: 'mem' }, {}), ...settings },
     discovery,
     sender,
     responses: async () => responses,
+    calls: () => calls,
   };
   const put = (id: bigint): Promise<AsyncDisposable> => discovery.put(encodeInstance(instanceOf(id)));
   return { parts, discovery, sent, streams, put, [Symbol.asyncDispose]: () => discovery[Symbol.asyncDispose]() };

@@ -1,6 +1,7 @@
 import type { Instance } from '../../endpoint/instance.ts';
 import type { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
+import type { TransportMeter } from '../../metrics/caller-metrics.ts';
 import type { Listener } from '../../net/listen.ts';
 import type { EndpointIdentity } from '../../wire/discovery-record.ts';
 
@@ -62,6 +63,8 @@ export interface RequestDialOptions {
   readonly idleMs?: number;
   /** How much may wait for a worker that does not read, in bytes; default 256 MiB. */
   readonly maxUnsentBytes?: number;
+  /** Counts what is sent and received. */
+  readonly meter?: TransportMeter;
 }
 
 /** How requests travel. One implementation a transport; all of them pass `request-plane.contract.ts`. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { DynamoError } from '../../../error.ts';
+import type { TransportMeter } from '../../../metrics/caller-metrics.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { fromNodeError } from '../../../net/node-error.ts';
 import { readRefusal } from '../refusal.ts';
@@ -19,6 +20,7 @@ export class RequestConnection {
   readonly #socket: Socket;
   readonly #ackMs: number;
   readonly #maxUnsentBytes: number;
+  readonly #meter: TransportMeter | undefined;
   readonly #frames: FrameBuffer = new FrameBuffer();
   /** Those before `#answered` have their answer: taking the first off a long array is dear. */
   #waiting: Waiting[] = [];
@@ -26,11 +28,16 @@ export class RequestConnection {
   #corked = false;
   #suspected: Waiting | undefined;
 
-  constructor(address: string, socket: Socket, options: Required<RequestDialOptions> & { onLeave: () => void }) {
+  constructor(
+    address: string,
+    socket: Socket,
+    options: Required<Omit<RequestDialOptions, 'meter'>> & { meter?: TransportMeter; onLeave: () => void },
+  ) {
     this.#address = address;
     this.#socket = socket;
     this.#ackMs = options.ackMs;
     this.#maxUnsentBytes = options.maxUnsentBytes;
+    this.#meter = options.meter;
     let failure: unknown;
     const connecting = setTimeout(() => socket.destroy(connectTimedOut(address, options.connectMs)), options.connectMs).unref();
     const checking = setInterval(() => this.#check(), Math.max(20, options.ackMs / 10)).unref();
@@ -85,6 +92,7 @@ export class RequestConnection {
       const waiting = this.#waiting[this.#answered];
       if (waiting === undefined) return this.#breakOff(`${this.#address} acknowledged a request that nobody sent`);
       this.#answered++;
+      this.#meter?.received(length);
       waiting.onAck(length === 0 ? undefined : readRefusal(bytes.toString('utf8', at + 4, at + 4 + length)));
       at += 4 + length;
     }
@@ -118,6 +126,7 @@ export class RequestConnection {
     const waiting = this.#waiting.slice(this.#answered);
     this.#waiting = [];
     this.#answered = 0;
+    this.#meter?.failed(waiting.length);
     for (const { onAck } of waiting) onAck(error);
   }
 }

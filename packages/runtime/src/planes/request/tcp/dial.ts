@@ -36,6 +36,7 @@ export function dialRequests(options: RequestDialOptions): RequestSender {
     const headers = { ...request.headers, 'x-endpoint-path': path };
     const frame = encodeRequestFrame({ path, headers, payload: request.payload }, request.maxFrameBytes);
     (connections.get(address) ?? open(address)).send(frame, onAck);
+    options.meter?.sent(frame.length);
   }
 
   return {
