@@ -1,0 +1,140 @@
+import { DynamoError } from '@dynamo/runtime';
+import type { RankTable } from '../ranks.ts';
+import { decodeSequenceEvents, encodeSequenceEvents, type SequenceChange, type SequenceEvent } from '../wire/sequence-event.ts';
+import type { ActiveSequences } from './active-sequences.ts';
+import { processTimer, type Timer } from './clock.ts';
+import { fromBigints, type SequenceHashes, toBigints } from './sequence-table.ts';
+
+/** Most events of one message, and how long the first of them waits for others (spec kv-router 16.2). */
+const batch = { events: 256, delayMs: 1 } as const;
+
+/** What a router books for a request, as it tells the others. */
+export interface SharedRequest {
+  readonly id: string;
+  readonly workerId: bigint;
+  readonly dpRank: number;
+  readonly sequence: SequenceHashes;
+  readonly trackPrefill: boolean;
+  readonly prefillTokens: number;
+  readonly expectedPrefillMs?: number;
+  readonly expectedOutputTokens?: number;
+  readonly loraName?: string;
+}
+
+/** How a replica takes part. */
+export interface ReplicaSyncOptions {
+  /** Our own id; what comes back under it is ignored. */
+  readonly routerId: bigint;
+  readonly ranks: RankTable;
+  readonly sequences: ActiveSequences;
+  /** Sends one message of the topic. */
+  readonly publish: (payload: Uint8Array) => void;
+  /** One event a message, without wrapper: what goes over NATS. */
+  readonly bare?: boolean;
+  /** Told when another router's events have changed the loads: queues look again. */
+  readonly changed?: () => void;
+  readonly timer?: Timer;
+}
+
+/**
+ * Keeps the load tables of several routers alike: tells the others what this one books, and books what they tell.
+ *
+ * Best effort, as in 1.6.1: no snapshot for those who come later, no order between routers; what a dead router leaves
+ * behind goes with expiry.
+ */
+export class ReplicaSync implements Disposable {
+  readonly #options: ReplicaSyncOptions;
+  readonly #waiting: SequenceEvent[] = [];
+  #cancel: (() => void) | undefined;
+  #refused = 0;
+
+  constructor(options: ReplicaSyncOptions) {
+    this.#options = options;
+  }
+
+  /** Messages of others that could not be read. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Tells the others that a request was booked. */
+  added(request: SharedRequest): void {
+    this.#send(request, {
+      type: 'added',
+      sequence: toBigints(request.sequence),
+      trackPrefill: request.trackPrefill,
+      ...(request.expectedOutputTokens === undefined ? {} : { expectedOutputTokens: request.expectedOutputTokens }),
+      prefill: { tokens: request.prefillTokens, ...(request.expectedPrefillMs === undefined ? {} : { expectedMs: request.expectedPrefillMs }) },
+    });
+  }
+
+  /** Tells the others that a prompt has been read. */
+  prefillDone(request: SharedRequest): void {
+    this.#send(request, { type: 'prefillDone' });
+  }
+
+  /** Tells the others that a request has ended. */
+  freed(request: SharedRequest): void {
+    this.#send(request, { type: 'freed' });
+  }
+
+  /** Books one message of another router; ours are ignored, what can't be read is counted. */
+  onEvent(payload: Uint8Array): void {
+    let events: SequenceEvent[];
+    try {
+      events = decodeSequenceEvents(payload);
+    } catch (error) {
+      if (!DynamoError.is(error)) throw error;
+      this.#refused++;
+      return;
+    }
+    const others = events.filter(({ routerId }) => routerId !== this.#options.routerId);
+    for (const event of others) this.#apply(event);
+    if (others.length > 0) this.#options.changed?.();
+  }
+
+  /** Sends what waits. */
+  flush(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    const events = this.#waiting.splice(0);
+    if (events.length === 0) return;
+    if (this.#options.bare === true) for (const event of events) this.#options.publish(encodeSequenceEvents([event], { bare: true }));
+    else this.#options.publish(encodeSequenceEvents(events));
+  }
+
+  /** Sends what waits and stops the timer. */
+  [Symbol.dispose](): void {
+    this.flush();
+  }
+
+  #send(request: SharedRequest, change: SequenceChange): void {
+    this.#waiting.push({
+      requestId: request.id,
+      workerId: request.workerId,
+      dpRank: request.dpRank,
+      routerId: this.#options.routerId,
+      ...(request.loraName === undefined ? {} : { loraName: request.loraName }),
+      change,
+    });
+    if (this.#waiting.length >= batch.events) this.flush();
+    else this.#cancel ??= (this.#options.timer ?? processTimer)(() => this.flush(), batch.delayMs);
+  }
+
+  #apply(event: SequenceEvent): void {
+    const { sequences, ranks } = this.#options;
+    const { change, requestId } = event;
+    if (change.type === 'prefillDone') sequences.prefillDone(requestId);
+    else if (change.type === 'freed') sequences.free(requestId);
+    // The same id from two routers, or told twice: the first one counts.
+    else if (!sequences.has(requestId)) {
+      sequences.add({
+        id: requestId,
+        rank: ranks.intern(event.workerId, event.dpRank),
+        sequence: fromBigints(change.sequence ?? []),
+        prefillTokens: change.trackPrefill ? (change.prefill?.tokens ?? 0) : 0,
+        ...(change.prefill?.expectedMs === undefined ? {} : { expectedPrefillMs: change.prefill.expectedMs }),
+      });
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import { roundedExp } from './rounded-exp.ts';
+import type { SelectionFacts, Selector } from './selector.ts';
+
+/** Overlap of a rank in blocks, lower tiers by their weight (spec kv-router 4). */
+export function effectiveOverlap(facts: SelectionFacts, rank: number): number {
+  const { overlaps, weights } = facts;
+  return (
+    (overlaps.device[rank] ?? 0) +
+    weights.hostWeight * (overlaps.host[rank] ?? 0) +
+    weights.diskWeight * ((overlaps.disk[rank] ?? 0) + (overlaps.external[rank] ?? 0))
+  );
+}
+
+/** Tokens that a rank need not read (spec kv-router 4). Overlaps are not negative, so rounding up halves is rounding away from zero. */
+export const cachedTokens = (facts: SelectionFacts, rank: number): number => Math.round(effectiveOverlap(facts, rank) * facts.blockSize);
+
+/** Tokens that a rank would have to read. */
+export const uncachedTokens = (isl: number, cached: number): number => Math.max(0, isl - Math.min(cached, isl));
+
+/** Blocks that a rank would carry with this prompt. */
+export const decodeBlocks = (facts: SelectionFacts, rank: number): number =>
+  (facts.loads.blocks[rank] ?? 0) + (facts.sequenceBlocks - (facts.depths[rank] ?? 0));
+
+/** Least prefill load among the candidates. */
+function leastPrefill(facts: SelectionFacts): number {
+  let least = Infinity;
+  for (let at = 0; at < facts.count; at++) {
+    const tokens = facts.loads.prefillTokens[facts.candidates[at] ?? 0] ?? 0;
+    if (tokens < least) least = tokens;
+  }
+  return least;
+}
+
+/** The parts of one rank's cost, for receipts. */
+export interface CostTerms {
+  readonly prefillBlocks: number;
+  readonly credit: number;
+  readonly decay: number;
+  readonly decodeBlocks: number;
+  readonly requests: number;
+  readonly preference: number;
+}
+
+/**
+ * The cost of spec kv-router 8, to the last bit: every operation in the order in which 1.6.1 does it, division by the
+ * block size included.
+ */
+export const costSelector: Selector = {
+  name: 'default',
+  score(facts, costs) {
+    const least = facts.trackPrefill && facts.weights.overlapCreditDecay > 0 ? leastPrefill(facts) : 0;
+    for (let at = 0; at < facts.count; at++) costs[at] = costOf(facts, facts.candidates[at] ?? 0, least);
+  },
+};
+
+function costOf(facts: SelectionFacts, rank: number, least: number): number {
+  const { loads, weights } = facts;
+  const cached = cachedTokens(facts, rank);
+  const tokens = facts.trackPrefill ? (loads.prefillTokens[rank] ?? 0) + uncachedTokens(facts.isl, cached) + cached : 0;
+  const credit = creditOf(facts, rank, decayOf(facts, rank, least));
+  const decode = decodeBlocks(facts, rank);
+  const requests = weights.activeRequestWeight * (loads.requests[rank] ?? 0);
+  let cost: number;
+  if (weights.role === 'decode' && !facts.trackPrefill && weights.overlapCredit > 0) cost = clamped(decode - credit) + requests;
+  else cost = weights.prefillLoadScale * clamped(tokens / facts.blockSize - credit) + decode + requests;
+  return facts.preference === undefined ? cost : cost * (facts.preference[rank] ?? 1);
+}
+
+const clamped = (value: number): number => (value > 0 ? value : 0);
+
+function decayOf(facts: SelectionFacts, rank: number, least: number): number {
+  const { weights, blockSize } = facts;
+  if (!facts.trackPrefill || weights.overlapCreditDecay <= 0) return 1;
+  const excess = ((facts.loads.prefillTokens[rank] ?? 0) - least) / blockSize;
+  return 1 / (1 + (weights.overlapCreditDecay * excess) / Math.max(1, Math.ceil(facts.isl / blockSize)));
+}
+
+function creditOf(facts: SelectionFacts, rank: number, decay: number): number {
+  const { overlaps, weights } = facts;
+  if (weights.overlapCredit === 0) return 0;
+  return (
+    weights.overlapCredit * decay * (overlaps.device[rank] ?? 0) +
+    weights.hostWeight * (overlaps.host[rank] ?? 0) +
+    weights.diskWeight * ((overlaps.disk[rank] ?? 0) + (overlaps.external[rank] ?? 0)) +
+    weights.sharedMultiplier * (overlaps.shared?.[rank] ?? 0)
+  );
+}
+
+/** The parts that a rank's cost was made of. Made only when somebody asks. */
+export function costTerms(facts: SelectionFacts, rank: number): CostTerms {
+  const cached = cachedTokens(facts, rank);
+  const tokens = facts.trackPrefill ? (facts.loads.prefillTokens[rank] ?? 0) + uncachedTokens(facts.isl, cached) + cached : 0;
+  const decay = decayOf(facts, rank, facts.count === 0 ? 0 : leastPrefill(facts));
+  return {
+    prefillBlocks: tokens / facts.blockSize,
+    credit: creditOf(facts, rank, decay),
+    decay,
+    decodeBlocks: decodeBlocks(facts, rank),
+    requests: facts.loads.requests[rank] ?? 0,
+    preference: facts.preference?.[rank] ?? 1,
+  };
+}
+
+/** What preferred taints multiply a cost by: the sum of their weights, squashed (spec kv-router 8). */
+export const preferenceOf = (weight: number): number => roundedExp(-Math.tanh(weight));
