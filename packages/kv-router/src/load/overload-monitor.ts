@@ -38,7 +38,8 @@ export function checkThresholds(thresholds: BusyThresholds): void {
   }
 }
 
-const shown = (value: number): string => (value === Infinity ? 'inf' : value === -Infinity ? '-inf' : Number.isInteger(value) ? `${value}.0` : String(value));
+const shown = (value: number): string =>
+  value === Infinity ? 'inf' : value === -Infinity ? '-inf' : Number.isInteger(value) ? `${value}.0` : String(value);
 
 /**
  * Which workers are over their thresholds, from what they report and from what this router has sent them.

@@ -1,8 +1,11 @@
 import { roundedExp } from './rounded-exp.ts';
 import type { SelectionFacts, Selector } from './selector.ts';
 
+/** What a rank's cache is judged by. */
+type Cached = Pick<SelectionFacts, 'overlaps' | 'weights'>;
+
 /** Overlap of a rank in blocks, lower tiers by their weight (spec kv-router 4). */
-export function effectiveOverlap(facts: SelectionFacts, rank: number): number {
+export function effectiveOverlap(facts: Cached, rank: number): number {
   const { overlaps, weights } = facts;
   return (
     (overlaps.device[rank] ?? 0) +
@@ -12,7 +15,8 @@ export function effectiveOverlap(facts: SelectionFacts, rank: number): number {
 }
 
 /** Tokens that a rank need not read (spec kv-router 4). Overlaps are not negative, so rounding up halves is rounding away from zero. */
-export const cachedTokens = (facts: SelectionFacts, rank: number): number => Math.round(effectiveOverlap(facts, rank) * facts.blockSize);
+export const cachedTokens = (facts: Cached & Pick<SelectionFacts, 'blockSize'>, rank: number): number =>
+  Math.round(effectiveOverlap(facts, rank) * facts.blockSize);
 
 /** Tokens that a rank would have to read. */
 export const uncachedTokens = (isl: number, cached: number): number => Math.max(0, isl - Math.min(cached, isl));

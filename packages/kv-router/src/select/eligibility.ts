@@ -57,7 +57,9 @@ export function eligibility(worker: KnownWorker, dpRank: number, rules: Rules): 
 export function eligibleRanks(workers: WorkerSet, rules: Rules, out: Uint32Array): number {
   const { pinned, allowed } = rules;
   if (pinned !== undefined && allowed !== undefined && !allowed.has(pinned.workerId)) {
-    throw new DynamoError('invalid_argument', `pinned worker ${pinned.workerId} is not in allowed worker set`, { data: { instance: pinned.workerId } });
+    throw new DynamoError('invalid_argument', `pinned worker ${pinned.workerId} is not in allowed worker set`, {
+      data: { instance: pinned.workerId },
+    });
   }
   let count = 0;
   let overloaded = 0;

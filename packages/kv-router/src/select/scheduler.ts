@@ -60,8 +60,8 @@ export interface Placed {
 export interface Outlook {
   /** Most tokens that any eligible rank has in its cache. */
   readonly cachedTokens: number;
-  /** Whether every eligible rank is busy by the given measure. */
-  readonly busy: boolean;
+  /** Whether every eligible rank is busy by the given measure. Good until the next decision. */
+  isBusy(measure: (prefillTokens: number, maxBatchedTokens: number) => boolean): boolean;
 }
 
 const defaultWeights: CostWeights = {
@@ -131,7 +131,17 @@ export class Scheduler {
       sequence: facts.sequence,
       trackPrefill: facts.facts.trackPrefill,
       ...(request.explain === true
-        ? { receipt: writeReceipt({ facts: facts.facts, costs: this.#costs, choice, rules, workers: this.workers, selector: selector.name, temperature }) }
+        ? {
+            receipt: writeReceipt({
+              facts: facts.facts,
+              costs: this.#costs,
+              choice,
+              rules,
+              workers: this.workers,
+              selector: selector.name,
+              temperature,
+            }),
+          }
         : {}),
     };
   }
@@ -148,16 +158,25 @@ export class Scheduler {
   }
 
   /** What a queue needs before placing. Throws what `place` would throw where nobody may take the request at all. */
-  outlook(request: PlaceRequest, isBusy: (prefillTokens: number, maxBatchedTokens: number) => boolean): Outlook {
-    const { facts } = this.#facts(request, this.#rules(request.constraints));
+  outlook(request: PlaceRequest): Outlook {
+    const { blockSize, weights } = this.#options;
+    this.#reach(this.workers.ranks.count);
+    const candidates = this.#candidates;
+    const count = eligibleRanks(this.workers, this.#rules(request.constraints), candidates);
+    const known = { blockSize, weights, overlaps: request.overlaps ?? noOverlap };
     let cached = 0;
-    let busy = true;
-    for (let at = 0; at < facts.count; at++) {
-      const rank = facts.candidates[at] ?? 0;
-      cached = Math.max(cached, cachedTokens(facts, rank));
-      busy &&= isBusy(facts.loads.prefillTokens[rank] ?? 0, this.workers.maxBatchedTokens(rank));
-    }
-    return { cachedTokens: Math.min(cached, request.isl), busy };
+    for (let at = 0; at < count; at++) cached = Math.max(cached, cachedTokens(known, candidates[at] ?? 0));
+    const { prefillTokens } = this.sequences.columns();
+    return {
+      cachedTokens: Math.min(cached, request.isl),
+      isBusy: (measure) => {
+        for (let at = 0; at < count; at++) {
+          const rank = candidates[at] ?? 0;
+          if (!measure(prefillTokens[rank] ?? 0, this.workers.maxBatchedTokens(rank))) return false;
+        }
+        return true;
+      },
+    };
   }
 
   /** What each rank carries, and would carry with this prompt. */

@@ -54,7 +54,10 @@ export interface SessionAffinityOptions {
 }
 
 /** What a session asks of this request's placement. */
-export type AffinityWish = { readonly type: 'none' } | { readonly type: 'pin'; readonly to: Binding } | { readonly type: 'prefer'; readonly to: Binding };
+export type AffinityWish =
+  | { readonly type: 'none' }
+  | { readonly type: 'pin'; readonly to: Binding }
+  | { readonly type: 'prefer'; readonly to: Binding };
 
 /** How a bound worker stands: gone from discovery, there but quarantined or overloaded, or usable. */
 export type WorkerStanding = 'gone' | 'unusable' | 'usable';
@@ -84,7 +87,8 @@ export class SessionAffinity {
 
   /** The binding of a session that is still alive. */
   get(id: string): Binding | undefined {
-    return this.#alive(id);
+    const entry = this.#alive(id);
+    return entry === undefined ? undefined : target(entry);
   }
 
   /**

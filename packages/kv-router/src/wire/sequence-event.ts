@@ -53,9 +53,7 @@ function changeToWire(change: SequenceChange): unknown {
       track_prefill_tokens: trackPrefill,
       expected_output_tokens: expectedOutputTokens ?? null,
       prefill_load_hint:
-        prefill === undefined
-          ? null
-          : { initial_effective_prefill_tokens: prefill.tokens, expected_prefill_duration: duration(prefill.expectedMs) },
+        prefill === undefined ? null : { initial_effective_prefill_tokens: prefill.tokens, expected_prefill_duration: duration(prefill.expectedMs) },
     },
   };
 }

@@ -41,7 +41,8 @@ export function readWorkerConfig(card: unknown): WorkerConfig {
   const runtime = object(root['runtime_config']) ?? {};
   const topology = object(runtime['topology_domains']) ?? {};
   const places = Object.entries(topology).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  const role = typeof root['worker_type'] === 'string' && roles.includes(root['worker_type']) ? (root['worker_type'] as WorkerConfig['role']) : 'aggregated';
+  const role =
+    typeof root['worker_type'] === 'string' && roles.includes(root['worker_type']) ? (root['worker_type'] as WorkerConfig['role']) : 'aggregated';
   return {
     dpStart: count(runtime['data_parallel_start_rank']) ?? 0,
     dpSize: Math.max(1, count(runtime['data_parallel_size']) ?? 1),
@@ -63,7 +64,8 @@ export function readWorkerConfig(card: unknown): WorkerConfig {
 /** The taint that stands for a place (spec kv-router 11). */
 export const topologyTaint = (domain: string, value: string): string => `dynamo.topology/${domain}=${value}`;
 
-const optional = <K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } => (value === undefined ? {} : ({ [name]: value } as { [P in K]?: T }));
+const optional = <K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } =>
+  value === undefined ? {} : ({ [name]: value } as { [P in K]?: T });
 
 const count = (value: unknown): number | undefined => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined);
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

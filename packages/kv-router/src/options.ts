@@ -1,0 +1,81 @@
+import { DynamoError } from '@dynamo/runtime';
+import { type BusyThresholds, checkThresholds } from './load/overload-monitor.ts';
+import type { PolicyProfile } from './queue/policy-classes.ts';
+import type { SelectorName } from './select/index.ts';
+import type { Selector } from './select/selector.ts';
+import { checkSettings, defaultSettings, type RouterSettings } from './wire/router-settings.ts';
+
+/** How a router decides; everything but the block size has the default of the real router 1.6.1. */
+export interface KvRouterOptions {
+  /** Tokens of one KV block, as the workers count them. */
+  blockSize: number;
+  /** Where knowledge of the workers' caches comes from: their events, this router's own decisions, or nowhere. Default `events`. */
+  index?: 'events' | 'approximate' | 'none';
+  /** 0 takes the cheapest worker; more spreads requests over near ones. Default 0. */
+  temperature?: number;
+  /** What a cached block is worth beside one that must be read. Default 1. */
+  overlapCredit?: number;
+  /** How long a decision counts as cached; only with `index: 'approximate'`. Default 120 s. */
+  approximate?: { ttlMs: number };
+  /** Keeps requests back while every worker reads more than `threshold` of what it takes in a step. Off by default. */
+  queue?: { policy?: 'fcfs' | 'lcfs' | 'wspt'; threshold?: number };
+  /** Tells other routers of the same workers about requests. Default false. */
+  replicaSync?: boolean;
+  /** Another way to rank workers, by name or your own. */
+  selector?: SelectorName | Selector;
+  /** Refuses requests with `resource_exhausted` while all workers are beyond these. */
+  overload?: BusyThresholds;
+  /** Keeps a session on its worker. Off by default. */
+  affinity?: { ttlMs: number; mode?: 'hard' | 'soft' };
+  /** @internal Every other setting of the real router, for frontends and tools. */
+  settings?: Partial<RouterSettings>;
+  /** @internal Queues by policy class; takes the place of `queue`. */
+  profile?: PolicyProfile;
+}
+
+/** The settings that options stand for. */
+export interface ResolvedOptions {
+  readonly blockSize: number;
+  readonly settings: RouterSettings;
+  readonly overload: BusyThresholds;
+}
+
+/**
+ * Puts options and defaults together.
+ *
+ * @throws DynamoError `invalid_argument` in the words of 1.6.1 (spec kv-router 12), under the wire names of the settings.
+ */
+export function resolveOptions(options: KvRouterOptions): ResolvedOptions {
+  if (!Number.isSafeInteger(options.blockSize) || options.blockSize < 0) {
+    throw new DynamoError('invalid_argument', `kv_block_size must be a whole number, got ${options.blockSize}`);
+  }
+  if (options.blockSize === 0) throw new DynamoError('invalid_argument', 'kv_block_size cannot be 0');
+  const index = options.index ?? 'events';
+  const { queue, temperature, overlapCredit, replicaSync, approximate, overload = {} } = options;
+  checkThresholds(overload);
+  const settings = checkSettings({
+    ...defaultSettings,
+    ...options.settings,
+    ...(options.index === undefined ? {} : { kvEvents: index === 'events' }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(overlapCredit === undefined ? {} : { overlapCredit }),
+    ...(replicaSync === undefined ? {} : { replicaSync }),
+    ...(approximate === undefined ? {} : { ttlSeconds: approximate.ttlMs / 1000 }),
+    ...(queue?.policy === undefined ? {} : { queuePolicy: queue.policy }),
+    ...(queue?.threshold === undefined ? {} : { queueThreshold: queue.threshold }),
+  });
+  return { blockSize: options.blockSize, settings, overload };
+}
+
+/** What `--load-aware` sets, over whatever else is set (spec kv-router 12). */
+export const loadAware: Partial<RouterSettings> = {
+  overlapCredit: 0,
+  kvEvents: false,
+  trackActiveBlocks: true,
+  assumeKvReuse: false,
+  trackPrefillTokens: true,
+  useRemoteIndexer: false,
+  serveIndexer: false,
+  sharedCacheMultiplier: 0,
+  sharedCacheType: 'none',
+};
