@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { loadAware, resolveOptions } from './options.ts';
-import { defaultSettings, readOverride, readSettings, readSettingsJson, settingNames } from './wire/router-settings.ts';
+import { readOverride, readSettings, readSettingsJson } from './wire/read-settings.ts';
+import { defaultSettings, settingNames } from './wire/router-settings.ts';
 
 // Every text was taken from the running 1.6.1, in the order in which it looks.
 const refused: [Record<string, unknown>, string][] = [

@@ -3,7 +3,8 @@ import { type BusyThresholds, checkThresholds } from './load/overload-monitor.ts
 import type { PolicyProfile } from './queue/policy-classes.ts';
 import type { SelectorName } from './select/index.ts';
 import type { Selector } from './select/selector.ts';
-import { checkSettings, defaultSettings, type RouterSettings } from './wire/router-settings.ts';
+import { checkSettings } from './wire/read-settings.ts';
+import { defaultSettings, type RouterSettings } from './wire/router-settings.ts';
 
 /** How a router decides; everything but the block size has the default of the real router 1.6.1. */
 export interface KvRouterOptions {

@@ -7,7 +7,7 @@ import { type PrefillShare, PrefillTracker } from './prefill-tracker.ts';
 import { blocksOf, type DepthMatcher, type SequenceHashes } from './sequence-table.ts';
 
 /** How long a request counts when nobody says that it ended (spec kv-router 7, `DYN_ROUTER_ACTIVE_REQUEST_EXPIRY_SECS`). */
-export const defaultExpiryMs = 300_000;
+const defaultExpiryMs = 300_000;
 
 /** What is booked for a request. */
 export interface ActiveRequest {

@@ -77,8 +77,7 @@ export function eligibleRanks(workers: WorkerSet, rules: Rules, out: Uint32Array
 }
 
 /** Nobody may take the request. */
-export const noEndpoints = (): DynamoError =>
-  new DynamoError('unavailable', 'no endpoints available to route work', { data: { reason: 'no_endpoints' } });
+const noEndpoints = (): DynamoError => new DynamoError('unavailable', 'no endpoints available to route work', { data: { reason: 'no_endpoints' } });
 
 /** Writes what preferred taints multiply each rank's cost by. */
 export function writePreferences(workers: WorkerSet, preferred: Readonly<Record<string, number>>, out: Float64Array): void {
