@@ -7,6 +7,7 @@ import { defaultDeviceRatio } from './client/policy/index.ts';
 import { DynamoError } from './error.ts';
 import { silentLogger, speakingFor, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
+import { readTlsSettings, type TlsSettings } from './net/tls-settings.ts';
 import type { EventPlane } from './planes/events/event-plane.ts';
 import type { EventPlaneName, EventSettings } from './planes/events/index.ts';
 import { defaultCapacity } from './planes/events/subscription.ts';
@@ -61,6 +62,7 @@ export interface Settings {
     readonly concurrency: number;
     readonly queue: number;
   };
+  readonly tls: TlsSettings;
   readonly response: { readonly host: string; readonly port: number };
   readonly eventPlane: EventPlaneName | EventPlane;
   readonly events: EventSettings;
@@ -119,6 +121,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
       concurrency: limit ?? whole(env, 'DYN_TCP_WORKER_POOL_SIZE', 10_000),
       queue: limit === undefined ? whole(env, 'DYN_TCP_WORK_QUEUE_SIZE', 40_000) : whole(env, 'DYN_DYNAMO_REQUEST_QUEUE_LIMIT', 16),
     },
+    tls: { ...readTlsSettings(env), handshakeMs: whole(env, 'DYN_TCP_TLS_HANDSHAKE_TIMEOUT_SECS', 3) * 1_000 },
     response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0) },
     eventPlane,
     events: {

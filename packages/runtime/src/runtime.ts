@@ -11,6 +11,7 @@ import { serveEndpoint, type Served, type ServeOptions, type ServeParts } from '
 import { DynamoError } from './error.ts';
 import { eventDirectory } from './event-directory.ts';
 import type { Logger } from './log.ts';
+import { loadTls, type Tls } from './net/tls.ts';
 import { openRuntimeMetrics, type RuntimeMetrics } from './metrics/runtime-metrics.ts';
 import { type ConnectOptions, settle, type Settings } from './options.ts';
 import type { EventPlane } from './planes/events/event-plane.ts';
@@ -20,7 +21,7 @@ import { requestPlanes } from './planes/request/index.ts';
 import type { RequestListener } from './planes/request/request-plane.ts';
 import { openSenders } from './planes/request/senders.ts';
 import { responsePlanes } from './planes/response/index.ts';
-import type { ResponseListener } from './planes/response/response-plane.ts';
+import type { ResponseListener, ResponsePlane } from './planes/response/response-plane.ts';
 import { openStatusServer, StatusBoard } from './system/server.ts';
 import type { Tracer } from './tracing/tracer.ts';
 
@@ -48,6 +49,7 @@ export class DistributedRuntime implements AsyncDisposable {
   readonly #served = new Set<AsyncDisposable>();
   readonly #clientParts: ClientParts;
   readonly #requests: () => Promise<RequestListener>;
+  readonly #home: ResponsePlane;
   readonly #admission: ServeParts['admission'];
   readonly #metrics: RuntimeMetrics;
   readonly #tracer: Tracer | undefined;
@@ -56,6 +58,7 @@ export class DistributedRuntime implements AsyncDisposable {
 
   private constructor(parts: {
     settings: Settings;
+    tls: Tls;
     discovery: Discovery;
     stack: AsyncDisposableStack;
     board: StatusBoard;
@@ -72,11 +75,12 @@ export class DistributedRuntime implements AsyncDisposable {
     this.metrics = parts.metrics.metrics;
     this.#admission = parts.metrics.work.counted(createAdmission(settings.request));
     // First in, last out: planes that use it close before it does.
-    const planes = { nats: stack.use(createNatsLink(settings.nats, settings.log)) };
+    const planes = { nats: stack.use(createNatsLink(settings.nats, settings.log)), tls: parts.tls };
     const requests = requestPlanes[settings.requestPlane](planes);
     this.#requests = once(async () => stack.use(await requests.listen({ ...settings.request, log: settings.log })));
+    this.#home = responsePlanes.tcp(planes);
     const responses = once(async (): Promise<ResponseListener> =>
-      stack.use(await responsePlanes.tcp.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
+      stack.use(await this.#home.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
     );
     this.#events = stack.use(openEvents(settings, discovery, planes.nats));
     const sender = openSenders({
@@ -100,6 +104,7 @@ export class DistributedRuntime implements AsyncDisposable {
   static async connect(options: ConnectOptions = {}): Promise<DistributedRuntime> {
     if (options.signal?.aborted === true) throw new DynamoError('cancelled', 'connecting was cancelled', { cause: options.signal.reason });
     const settings = settle(options);
+    const tls = await loadTls(settings.tls, settings.log);
     await using undo = new AsyncDisposableStack();
     const discovery = undo.use(typeof settings.discovery === 'object' ? settings.discovery : await discoveries[settings.discovery](settings));
     const board = new StatusBoard(settings.startsReady);
@@ -109,7 +114,7 @@ export class DistributedRuntime implements AsyncDisposable {
     const tracer = await openTracing(settings, metrics);
     // Before the planes: the spans of what is drained go out too.
     if (tracer !== undefined) undo.use(tracer);
-    const runtime = new DistributedRuntime({ settings, discovery, stack: undo.move(), board, metrics, tracer });
+    const runtime = new DistributedRuntime({ settings, tls, discovery, stack: undo.move(), board, metrics, tracer });
     const shutDown = (): void => runtime.#dispose();
     options.signal?.addEventListener('abort', shutDown, { once: true });
     runtime.signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', shutDown), { once: true });
@@ -152,6 +157,7 @@ export class DistributedRuntime implements AsyncDisposable {
       settings: this.#settings,
       discovery: this.#discovery,
       requests: await this.#requests(),
+      home: this.#home,
       admission: this.#admission,
       metrics: this.#metrics,
       tracer: this.#tracer,

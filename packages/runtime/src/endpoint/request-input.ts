@@ -1,7 +1,6 @@
 import { type BatchedIterable, itemsOf } from '../async/batches.ts';
 import { DynamoError } from '../error.ts';
-import type { InputOptions, InputReader } from '../planes/response/response-plane.ts';
-import { openInput } from '../planes/response/tcp/input-reader.ts';
+import type { InputOptions, InputReader, ResponsePlane } from '../planes/response/response-plane.ts';
 
 /** The items of one request as its handler reads them. */
 export interface RequestInput {
@@ -11,14 +10,14 @@ export interface RequestInput {
 }
 
 /** Calls home for a request's items (spec runtime-wire 7). */
-export function openRequestInput(options: {
-  to: InputOptions['to'];
-  codec: InputOptions['codec'];
-  connectMs: number;
-  /** Hears that the request ends before its items do. */
-  onCancel: (how: 'stop' | 'kill', reason: DynamoError) => void;
-}): RequestInput {
-  const reader = openInput({ ...options, onCancel: (how, error) => options.onCancel(how, cancelledBy(how, error)) });
+export function openRequestInput(
+  plane: ResponsePlane,
+  options: Omit<InputOptions, 'onCancel'> & {
+    /** Hears that the request ends before its items do. */
+    onCancel: (how: 'stop' | 'kill', reason: DynamoError) => void;
+  },
+): RequestInput {
+  const reader = plane.openInput({ ...options, onCancel: (how, error) => options.onCancel(how, cancelledBy(how, error)) });
   return { items: itemsOf(() => batchesFrom(reader)), leave: () => reader.leave() };
 }
 

@@ -1,8 +1,9 @@
 import { batchesOf } from '../async/batches.ts';
 import { DynamoError } from '../error.ts';
+import type { Logger } from '../log.ts';
 import type { RequestMeter, WorkError } from '../metrics/endpoint-metrics.ts';
 import type { IncomingRequest } from '../planes/request/request-plane.ts';
-import { callHome, type ResponseWriter } from '../planes/response/tcp/dial.ts';
+import type { ResponsePlane, ResponseWriter } from '../planes/response/response-plane.ts';
 import { codecs } from '../wire/codec.ts';
 import { type ControlMessage, decodeControl } from '../wire/control.ts';
 import { decodeTwoPart, type TwoPart } from '../wire/two-part.ts';
@@ -24,6 +25,9 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   readonly connectMs: number;
   readonly story: RequestStory;
+  readonly log: Logger;
+  /** How the answer travels. */
+  readonly home: ResponsePlane;
   readonly meter: RequestMeter;
   /** Whether the handler takes one item or a stream of them. */
   readonly input: 'item' | 'stream';
@@ -66,7 +70,8 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
   let writer: ResponseWriter | undefined;
   let input: RequestInput | undefined;
   try {
-    writer = callHome({ to: control.response, codec: control.codec, connectMs: options.connectMs, onCancel: cancel });
+    const { connectMs, log } = options;
+    writer = options.home.callHome({ to: control.response, codec: control.codec, connectMs, log, onCancel: cancel });
     meter.answered();
     try {
       const request = control.requestType === 'many_in' ? (input = open(opened, { ...options, onCancel: cancel })).items : decode(opened, options);
@@ -111,9 +116,9 @@ function decode({ control, body }: OpenedRequest, { meter, input }: RunOptions):
 }
 
 /** Calls home for the request's items. A handler of one item is not given a stream: the caller hears so as an error of its request. */
-function open({ control }: OpenedRequest, options: RunOptions & Pick<Parameters<typeof openRequestInput>[0], 'onCancel'>): RequestInput {
+function open({ control }: OpenedRequest, options: RunOptions & Pick<Parameters<typeof openRequestInput>[1], 'onCancel'>): RequestInput {
   if (options.input === 'stream' && control.input !== undefined)
-    return openRequestInput({ to: control.input, codec: control.codec, connectMs: options.connectMs, onCancel: options.onCancel });
+    return openRequestInput(options.home, { ...options, to: control.input, codec: control.codec });
   options.meter.failed('invalid_message');
   throw new DynamoError('invalid_argument', "this endpoint takes one item, not a stream; serve it with input: 'stream'");
 }

@@ -6,6 +6,7 @@ import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts';
 import type { Settings } from '../options.ts';
 import type { Tracer } from '../tracing/tracer.ts';
 import type { RequestListener } from '../planes/request/request-plane.ts';
+import type { ResponsePlane } from '../planes/response/response-plane.ts';
 import { encodeInstance } from '../wire/discovery-record.ts';
 import type { Admission } from './admission.ts';
 import type { Handler } from './handler.ts';
@@ -44,6 +45,7 @@ export interface ServeParts {
   readonly settings: Settings;
   readonly discovery: Discovery;
   readonly requests: RequestListener;
+  readonly home: ResponsePlane;
   readonly admission: Admission;
   readonly metrics: RuntimeMetrics;
   readonly tracer: Tracer | undefined;
@@ -84,7 +86,15 @@ export async function serveEndpoint(
       const meter = metrics.begin(counted);
       const { connectMs } = settings.timeouts;
       const story = tellRequest(stories, opened);
-      const run = runRequest(handler, opened, { signal: abandoned.signal, connectMs, story, meter, input: options.input ?? 'item' });
+      const run = runRequest(handler, opened, {
+        signal: abandoned.signal,
+        connectMs,
+        story,
+        log: settings.log,
+        home: parts.home,
+        meter,
+        input: options.input ?? 'item',
+      });
       running.add(run);
       return run.finally(() => running.delete(run));
     };

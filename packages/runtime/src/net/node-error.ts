@@ -10,9 +10,14 @@ const codes: Readonly<Record<string, 'cannot_connect' | 'connection_timeout'>> =
   ETIMEDOUT: 'connection_timeout',
 };
 
+/** Words that say that the peer was reached and did not become one to talk to in TLS. */
+const tlsWords = /^(ERR_TLS_|ERR_SSL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
+
 /** Turns a socket's error into ours: the one place that knows Node's code words. */
 export function fromNodeError(error: unknown, what: string): DynamoError {
   if (DynamoError.is(error)) return error;
-  const word = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const { code: word = '', message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  if (tlsWords.test(word) || message.includes('before secure TLS connection'))
+    return new DynamoError('cannot_connect', `${what}: ${message}`, { cause: error, data: { system: word, tls: true } });
   return new DynamoError(codes[word] ?? 'disconnected', what, { cause: error, data: { system: word } });
 }

@@ -89,6 +89,7 @@ export interface CallHomeOptions {
   readonly to: CallHome;
   readonly codec: CodecName;
   readonly connectMs: number;
+  readonly log?: Logger;
   /** How long the caller may take to close after the last frame has left; default 10 000 ms (spec runtime-wire 6). */
   readonly closeMs?: number;
   /** Hears why the caller wants no more: `stop`, `kill`, or `stop` when the connection failed or closed early; after a stop a kill may follow. */
@@ -100,6 +101,7 @@ export interface InputOptions {
   readonly to: CallHome;
   readonly codec: CodecName;
   readonly connectMs: number;
+  readonly log?: Logger;
   /** How long the caller may take to go on with a frame that it has begun; default 30 000 ms. */
   readonly stallMs?: number;
   /** Hears at most once that the request ends before its items do: `stop`, or `kill` also for items that break off. The error says why. */

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
+import { dial, onceOpen } from '../../net/dial.ts';
+import { listen } from '../../net/listen.ts';
+import type { Tls } from '../../net/tls.ts';
 
 /** A case that an implementation can't pass, and why. */
 export interface Skipped {
@@ -15,32 +18,28 @@ export interface Bytes {
   listen(accept: (socket: Socket) => void): Promise<{ readonly address: string } & AsyncDisposable>;
 }
 
-/** Bare peers over TCP. */
-export const tcpBytes: Bytes = {
+/** Both sides in plain text. */
+export const plainText: Tls = { server: undefined, client: undefined };
+
+/** Bare peers over TCP, in plain text or in TLS. */
+export const bytesOver = ({ server: serverTls, client: clientTls }: Tls): Bytes => ({
   async connect(address) {
-    const socket = connect({ port: Number(address.split(':')[1]), host: '127.0.0.1', noDelay: true });
+    const socket = dial({ port: Number(address.split(':')[1]), host: '127.0.0.1' }, clientTls);
     socket.on('error', () => {});
-    await once(socket, 'connect');
+    await new Promise<void>((resolve) => onceOpen(socket, resolve));
     return socket;
   },
   async listen(accept) {
-    const sockets = new Set<Socket>();
-    const server = createServer({ noDelay: true }, (socket) => {
-      sockets.add(socket);
+    const onSocket = (socket: Socket): void => {
       socket.on('error', () => {});
       accept(socket);
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return {
-      address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-      async [Symbol.asyncDispose]() {
-        for (const socket of sockets) socket.destroy();
-        server.close();
-        await once(server, 'close');
-      },
     };
+    return listen({ host: '127.0.0.1', port: 0, tls: serverTls, accept: onSocket });
   },
-};
+});
+
+/** Bare peers over TCP in plain text. */
+export const tcpBytes: Bytes = bytesOver(plainText);
 
 /** Everything that a socket says until it closes. */
 export async function heard(socket: Socket): Promise<Buffer> {

@@ -4,7 +4,7 @@ import { dialRequests } from './dial.ts';
 import { listenForRequests } from './listen.ts';
 
 /** Requests over NATS: one subject an endpoint, acknowledgements as replies (spec runtime-wire 8). */
-export const natsRequests = ({ nats }: PlaneParts): RequestPlane => ({
+export const natsRequests = ({ nats }: Pick<PlaneParts, 'nats'>): RequestPlane => ({
   listen: (options) => listenForRequests(nats, options),
   dial: (options) => dialRequests(nats, options),
 });

@@ -2,7 +2,9 @@ import type { Socket } from 'node:net';
 import { DynamoError } from '../../../error.ts';
 import type { TransportMeter } from '../../../metrics/caller-metrics.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
+import { onceOpen } from '../../../net/dial.ts';
 import { fromNodeError } from '../../../net/node-error.ts';
+import { speaksTls } from '../../../net/tls.ts';
 import { readRefusal } from '../refusal.ts';
 import type { OnAck, RequestDialOptions } from '../request-plane.ts';
 
@@ -45,7 +47,7 @@ export class RequestConnection {
       options.onLeave();
       socket.destroySoon();
     });
-    socket.once('connect', () => clearTimeout(connecting));
+    onceOpen(socket, () => clearTimeout(connecting));
     socket.on('error', (error) => (failure = error));
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.once('end', options.onLeave);
@@ -87,7 +89,10 @@ export class RequestConnection {
     let at = 0;
     while (bytes.length - at >= 4) {
       const length = bytes.readUInt32BE(at);
-      if (length > maxAckBytes) return this.#breakOff(`acknowledgement of ${length} bytes from ${this.#address} passes the limit of ${maxAckBytes}`);
+      if (length > maxAckBytes)
+        return speaksTls(bytes)
+          ? this.#meetTls()
+          : this.#breakOff(`acknowledgement of ${length} bytes from ${this.#address} passes the limit of ${maxAckBytes}`);
       if (bytes.length - at < 4 + length) break;
       const waiting = this.#waiting[this.#answered];
       if (waiting === undefined) return this.#breakOff(`${this.#address} acknowledged a request that nobody sent`);
@@ -105,6 +110,11 @@ export class RequestConnection {
     if (this.#answered < this.#waiting.length && this.#answered * 2 < this.#waiting.length) return;
     this.#waiting = this.#waiting.slice(this.#answered);
     this.#answered = 0;
+  }
+
+  #meetTls(): void {
+    const message = `TCP connection to ${this.#address} failed: it answers in TLS; set DYN_TCP_TLS_CA_CERT_PATH`;
+    this.#socket.destroy(new DynamoError('cannot_connect', message, { data: { tls: true } }));
   }
 
   #breakOff(message: string): void {

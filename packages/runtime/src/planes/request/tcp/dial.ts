@@ -1,6 +1,7 @@
-import { connect } from 'node:net';
 import { DynamoError } from '../../../error.ts';
 import { parseAddress } from '../../../net/address.ts';
+import { dial } from '../../../net/dial.ts';
+import type { TlsClient } from '../../../net/tls.ts';
 import { encodeRequestFrame } from '../../../wire/request-frame.ts';
 import type { OnAck, OutgoingRequest, RequestDialOptions, RequestSender } from '../request-plane.ts';
 import { RequestConnection } from './connection.ts';
@@ -12,7 +13,7 @@ const defaultIdleMs = 300_000;
 const defaultMaxUnsentBytes = 256 * 1024 * 1024;
 
 /** Opens the request plane's sending side: one connection an address. */
-export function dialRequests(options: RequestDialOptions): RequestSender {
+export function dialRequests(options: RequestDialOptions, tls?: TlsClient): RequestSender {
   const limits = { idleMs: defaultIdleMs, maxUnsentBytes: defaultMaxUnsentBytes, ...options };
   const connections = new Map<string, RequestConnection>();
   let disposed = false;
@@ -24,8 +25,7 @@ export function dialRequests(options: RequestDialOptions): RequestSender {
     const onLeave = (): void => {
       if (connections.get(address) === connection) connections.delete(address);
     };
-    const socket = connect({ ...target, noDelay: true });
-    const connection = new RequestConnection(address, socket, { ...limits, onLeave });
+    const connection = new RequestConnection(address, dial(target, tls), { ...limits, onLeave });
     connections.set(address, connection);
     return connection;
   }

@@ -3,6 +3,7 @@ import type { Logger } from '../../../log.ts';
 import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { listen } from '../../../net/listen.ts';
+import { speaksTls, type TlsServer } from '../../../net/tls.ts';
 import { encodeAck, type RequestSpan, spanRequestFrame } from '../../../wire/request-frame.ts';
 import { offer } from '../refusal.ts';
 import type { Accept, RequestListener, RequestListenOptions } from '../request-plane.ts';
@@ -24,11 +25,11 @@ interface Inlet {
 }
 
 /** Opens the request plane's receiving side. */
-export async function listenForRequests(options: RequestListenOptions): Promise<RequestListener> {
+export async function listenForRequests(options: RequestListenOptions, tls?: TlsServer): Promise<RequestListener> {
   const { host, port, log, maxFrameBytes, stallMs = defaultStallMs } = options;
   const handlers = new Map<string, Accept>();
   const inlet: Inlet = { handlers, maxFrameBytes, stallMs, log };
-  const listener = await listen({ host, port, log, accept: (socket) => serve(socket, inlet) });
+  const listener = await listen({ host, port, log, tls, accept: (socket) => serve(socket, inlet) });
   return {
     address: listener.address,
     locate({ namespace, component, endpoint, id }) {
@@ -58,8 +59,12 @@ function serve(socket: Socket, inlet: Inlet): void {
   const unread = new Deadline(inlet.stallMs, giveUp('a peer sends requests and takes no acknowledgements'));
   const linger = new Deadline(lingerMs, () => socket.destroy());
 
+  let fresh = true;
+
   function onData(chunk: Buffer): void {
     half.stop();
+    if (fresh && speaksTls(chunk)) return breakOff('the peer speaks TLS, and this port plain text: set DYN_TCP_TLS_CERT_PATH');
+    fresh = false;
     const bytes = frames.add(chunk);
     let at: number;
     // The acknowledgements of one read leave in one segment.

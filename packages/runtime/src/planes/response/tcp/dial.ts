@@ -1,8 +1,11 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { DynamoError } from '../../../error.ts';
+import type { Logger } from '../../../log.ts';
 import { parseAddress } from '../../../net/address.ts';
+import { dial, onceOpen } from '../../../net/dial.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { keepAliveMs } from '../../../net/listen.ts';
+import type { TlsClient } from '../../../net/tls.ts';
 import { encodeErrorItem, encodeItem, finalFrame } from '../../../wire/annotated.ts';
 import type { CodecName } from '../../../wire/codec.ts';
 import { type CallHome, encodeHandshake, encodePrologue, sentinel, words } from '../../../wire/control.ts';
@@ -25,21 +28,30 @@ const stop = Buffer.from(words.stop);
 const endingOf = (codec: CodecName): Uint8Array => Buffer.concat([encodeTwoPart({ body: finalFrame(codec) }), encodeTwoPart({ header: sentinel })]);
 const endings: Readonly<Record<CodecName, Uint8Array>> = { json: endingOf('json'), msgpack: endingOf('msgpack') };
 
-/** Connects to where a caller listens for its worker. Nothing but closing is heard of a connection that fails. */
-export function connectHome({ address }: CallHome, connectMs: number): Socket {
+/** Connects to where a caller listens for its worker. Nothing but closing is heard of a connection that fails, and the log says why. */
+export function connectHome(options: { to: CallHome; connectMs: number; log?: Logger | undefined }, tls: TlsClient | undefined): Socket {
+  const { to, connectMs, log } = options;
+  const { address } = to;
   const target = parseAddress(address);
   if (target === undefined) throw new DynamoError('backend_protocol', `response address '${address}' is not HOST:PORT`);
-  const socket = connect({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
-  const timer = setTimeout(() => socket.destroy(), connectMs).unref();
-  socket.once('connect', () => clearTimeout(timer));
+  const socket = dial(target, tls).setKeepAlive(true, keepAliveMs);
+  const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${connectMs} ms`)), connectMs).unref();
+  let open = false;
+  onceOpen(socket, () => {
+    open = true;
+    clearTimeout(timer);
+  });
   socket.once('close', () => clearTimeout(timer));
-  socket.on('error', () => {}); // 'close' follows, and that is where it is handled.
+  // 'close' follows, and that is where it is handled.
+  socket.on('error', (error) => {
+    if (!open) log?.warn({ address, error: error.message }, 'could not call home');
+  });
   return socket;
 }
 
 /** Calls home and answers with the handshake and a good prologue. */
-export function callHome(options: CallHomeOptions): ResponseWriter {
-  const writer = new TcpResponseWriter(connectHome(options.to, options.connectMs), options);
+export function callHome(options: CallHomeOptions, tls?: TlsClient): ResponseWriter {
+  const writer = new TcpResponseWriter(connectHome(options, tls), options);
   writer.send(encodeTwoPart({ header: encodeHandshake(options.to.subject) }));
   writer.send(started);
   return writer;

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { DynamoError } from '../../../error.ts';
 import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
+import type { TlsClient } from '../../../net/tls.ts';
 import { codecs, type CodecName } from '../../../wire/codec.ts';
 import { encodeHandshake, sentinel, words } from '../../../wire/control.ts';
 import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
@@ -20,8 +21,8 @@ const stop = Buffer.from(words.stop);
 const kill = Buffer.from(words.kill);
 
 /** Calls home for a request's items. */
-export function openInput(options: InputOptions): InputReader {
-  return new TcpInputReader(connectHome(options.to, options.connectMs), options);
+export function openInput(options: InputOptions, tls?: TlsClient): InputReader {
+  return new TcpInputReader(connectHome(options, tls), options);
 }
 
 class TcpInputReader implements InputReader {

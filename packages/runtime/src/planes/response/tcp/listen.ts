@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '../../../log.ts';
 import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { listen } from '../../../net/listen.ts';
+import { speaksTls, type TlsServer } from '../../../net/tls.ts';
 import { decodeHandshake } from '../../../wire/control.ts';
 import { spanTwoPart } from '../../../wire/two-part.ts';
 import type { ResponseListener, ResponseListenOptions } from '../response-plane.ts';
@@ -33,7 +34,7 @@ interface Expected {
 }
 
 /** Opens the response plane's listener. */
-export async function listenForResponses(options: ResponseListenOptions): Promise<ResponseListener> {
+export async function listenForResponses(options: ResponseListenOptions, tls?: TlsServer): Promise<ResponseListener> {
   const { host, port, log = silentLogger, handshakeMs = defaultHandshakeMs } = options;
   const limits = {
     stallMs: options.stallMs ?? defaultStallMs,
@@ -42,7 +43,7 @@ export async function listenForResponses(options: ResponseListenOptions): Promis
   };
   const expected = new Map<string, Expected>();
   const open = new Set<TcpResponseStream>();
-  const listener = await listen({ host, port, log, halfOpen: true, accept: (socket) => greet(socket, { expected, handshakeMs, log }) });
+  const listener = await listen({ host, port, log, tls, halfOpen: true, accept: (socket) => greet(socket, { expected, handshakeMs, log }) });
   return {
     address: listener.address,
     expect(subject, how) {
@@ -92,8 +93,9 @@ function greet(socket: Socket, options: { expected: Map<string, Expected>; hands
       socket.off('data', onData).off('end', onEnd);
       return stream.attach(socket, bytes.subarray(handshake.end));
     }
+    if (speaksTls(bytes)) log.warn({ peer: peer() }, 'a worker calls home in TLS, and this port speaks plain text: set DYN_TCP_TLS_CERT_PATH');
     // Common and harmless: the caller has left before its worker came.
-    log.debug({ peer: peer(), subject: handshake.subject }, 'let go a worker whose stream nobody expects');
+    else log.debug({ peer: peer(), subject: handshake.subject }, 'let go a worker whose stream nobody expects');
     socket.destroy();
   };
   socket.on('data', onData);

@@ -1,7 +1,8 @@
-import { tcpBytes } from '../../testing/stage.ts';
-import { responsePlanes } from '../index.ts';
+import { plainText, tcpBytes } from '../../testing/stage.ts';
 import { inputContract } from '../input.contract.ts';
 import { responsePlaneContract } from '../response-plane.contract.ts';
+import { tcpResponses } from './index.ts';
 
-responsePlaneContract({ plane: responsePlanes.tcp, bytes: tcpBytes, skip: [] });
-inputContract({ plane: responsePlanes.tcp, bytes: tcpBytes, skip: [] });
+const plane = tcpResponses({ tls: plainText });
+responsePlaneContract({ plane, bytes: tcpBytes, skip: [] });
+inputContract({ plane, bytes: tcpBytes, skip: [] });
