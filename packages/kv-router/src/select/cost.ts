@@ -47,36 +47,51 @@ export interface CostTerms {
 
 /**
  * The cost of spec kv-router 8, to the last bit: every operation in the order in which 1.6.1 does it, division by the
- * block size included.
+ * block size included. One flat loop over columns: it runs over every rank for every request.
  */
 export const costSelector: Selector = {
   name: 'default',
   score(facts, costs) {
-    const least = facts.trackPrefill && facts.weights.overlapCreditDecay > 0 ? leastPrefill(facts) : 0;
-    for (let at = 0; at < facts.count; at++) costs[at] = costOf(facts, facts.candidates[at] ?? 0, least);
+    const { candidates, count, blockSize, isl, sequenceBlocks, depths, preference, trackPrefill } = facts;
+    const { device, host, disk, external, shared } = facts.overlaps;
+    const { prefillTokens, blocks, requests } = facts.loads;
+    const { overlapCredit, overlapCreditDecay, prefillLoadScale, activeRequestWeight, hostWeight, diskWeight, sharedMultiplier } = facts.weights;
+    const decays = trackPrefill && overlapCreditDecay > 0;
+    const least = decays ? leastPrefill(facts) : 0;
+    const decodeOnly = facts.weights.role === 'decode' && !trackPrefill && overlapCredit > 0;
+    for (let at = 0; at < count; at++) {
+      const rank = candidates[at] ?? 0;
+      const onDevice = device[rank] ?? 0;
+      const onHost = hostWeight * (host[rank] ?? 0);
+      const onDisk = diskWeight * ((disk[rank] ?? 0) + (external[rank] ?? 0));
+      const prefill = prefillTokens[rank] ?? 0;
+      let credit = 0;
+      if (overlapCredit !== 0) {
+        const decay = decays ? decayOf(facts, prefill, least) : 1;
+        credit = overlapCredit * decay * onDevice + onHost + onDisk;
+        if (shared !== undefined) credit += sharedMultiplier * (shared[rank] ?? 0);
+      }
+      const decode = (blocks[rank] ?? 0) + (sequenceBlocks - (depths[rank] ?? 0));
+      const running = activeRequestWeight * (requests[rank] ?? 0);
+      let cost: number;
+      if (decodeOnly) cost = clamped(decode - credit) + running;
+      else {
+        // Uncached plus cached tokens: whichever of prompt and cache is longer.
+        const cached = Math.round((onDevice + onHost + onDisk) * blockSize);
+        const tokens = trackPrefill ? prefill + (cached > isl ? cached : isl) : 0;
+        cost = prefillLoadScale * clamped(tokens / blockSize - credit) + decode + running;
+      }
+      costs[at] = preference === undefined ? cost : cost * (preference[rank] ?? 1);
+    }
   },
 };
 
-function costOf(facts: SelectionFacts, rank: number, least: number): number {
-  const { loads, weights } = facts;
-  const cached = cachedTokens(facts, rank);
-  const tokens = facts.trackPrefill ? (loads.prefillTokens[rank] ?? 0) + uncachedTokens(facts.isl, cached) + cached : 0;
-  const credit = creditOf(facts, rank, decayOf(facts, rank, least));
-  const decode = decodeBlocks(facts, rank);
-  const requests = weights.activeRequestWeight * (loads.requests[rank] ?? 0);
-  let cost: number;
-  if (weights.role === 'decode' && !facts.trackPrefill && weights.overlapCredit > 0) cost = clamped(decode - credit) + requests;
-  else cost = weights.prefillLoadScale * clamped(tokens / facts.blockSize - credit) + decode + requests;
-  return facts.preference === undefined ? cost : cost * (facts.preference[rank] ?? 1);
-}
-
 const clamped = (value: number): number => (value > 0 ? value : 0);
 
-function decayOf(facts: SelectionFacts, rank: number, least: number): number {
-  const { weights, blockSize } = facts;
-  if (!facts.trackPrefill || weights.overlapCreditDecay <= 0) return 1;
-  const excess = ((facts.loads.prefillTokens[rank] ?? 0) - least) / blockSize;
-  return 1 / (1 + (weights.overlapCreditDecay * excess) / Math.max(1, Math.ceil(facts.isl / blockSize)));
+/** What is left of the credit on a rank that reads more than the least loaded one. */
+function decayOf(facts: SelectionFacts, prefill: number, least: number): number {
+  const { blockSize, weights } = facts;
+  return 1 / (1 + (weights.overlapCreditDecay * ((prefill - least) / blockSize)) / Math.max(1, Math.ceil(facts.isl / blockSize)));
 }
 
 function creditOf(facts: SelectionFacts, rank: number, decay: number): number {
@@ -94,7 +109,8 @@ function creditOf(facts: SelectionFacts, rank: number, decay: number): number {
 export function costTerms(facts: SelectionFacts, rank: number): CostTerms {
   const cached = cachedTokens(facts, rank);
   const tokens = facts.trackPrefill ? (facts.loads.prefillTokens[rank] ?? 0) + uncachedTokens(facts.isl, cached) + cached : 0;
-  const decay = decayOf(facts, rank, facts.count === 0 ? 0 : leastPrefill(facts));
+  const decays = facts.trackPrefill && facts.weights.overlapCreditDecay > 0;
+  const decay = decays ? decayOf(facts, facts.loads.prefillTokens[rank] ?? 0, leastPrefill(facts)) : 1;
   return {
     prefillBlocks: tokens / facts.blockSize,
     credit: creditOf(facts, rank, decay),

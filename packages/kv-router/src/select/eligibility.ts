@@ -48,6 +48,10 @@ export function eligibility(worker: KnownWorker, dpRank: number, rules: Rules): 
   return rules.overloaded(worker.id) ? 'overloaded' : 'eligible';
 }
 
+/** Whether every rank that is not in quarantine will do: the way of nearly all requests. */
+const isPlain = ({ allowed, required, pinned, overloaded }: Rules): boolean =>
+  allowed === undefined && pinned === undefined && required.length === 0 && overloaded === never;
+
 /**
  * Writes the ranks that may take the request and tells how many they are.
  *
@@ -60,6 +64,10 @@ export function eligibleRanks(workers: WorkerSet, rules: Rules, out: Uint32Array
     throw new DynamoError('invalid_argument', `pinned worker ${pinned.workerId} is not in allowed worker set`, {
       data: { instance: pinned.workerId },
     });
+  }
+  if (isPlain(rules) && workers.open.length > 0) {
+    out.set(workers.open);
+    return workers.open.length;
   }
   let count = 0;
   let overloaded = 0;

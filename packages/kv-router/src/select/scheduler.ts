@@ -76,7 +76,6 @@ const defaultWeights: CostWeights = {
 };
 
 const noBlocks: SequenceHashes = new Uint32Array(0);
-const noOverlap = { device: noBlocks, host: noBlocks, disk: noBlocks, external: noBlocks } satisfies TierOverlaps;
 
 /** Decides where each request goes, from the workers that there are, what they hold and what they carry; and books it. */
 export class Scheduler {
@@ -88,6 +87,8 @@ export class Scheduler {
   #depths: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   #costs: Float64Array<ArrayBuffer> = new Float64Array(0);
   #preference: Float64Array<ArrayBuffer> = new Float64Array(0);
+  /** What ranks hold where there is no index: columns of zeros, as long as all others, so that no read is out of bounds. */
+  #nothing: TierOverlaps = { device: noBlocks, host: noBlocks, disk: noBlocks, external: noBlocks };
 
   constructor(parts: { workers: WorkerSet; sequences: ActiveSequences; overload?: OverloadMonitor }, options: SchedulerOptions) {
     this.workers = parts.workers;
@@ -163,7 +164,7 @@ export class Scheduler {
     this.#reach(this.workers.ranks.count);
     const candidates = this.#candidates;
     const count = eligibleRanks(this.workers, this.#rules(request.constraints), candidates);
-    const known = { blockSize, weights, overlaps: request.overlaps ?? noOverlap };
+    const known = { blockSize, weights, overlaps: request.overlaps ?? this.#nothing };
     let cached = 0;
     for (let at = 0; at < count; at++) cached = Math.max(cached, cachedTokens(known, candidates[at] ?? 0));
     const { prefillTokens } = this.sequences.columns();
@@ -209,7 +210,7 @@ export class Scheduler {
       sequenceBlocks: blocksOf(sequence),
       candidates: this.#candidates,
       count,
-      overlaps: request.overlaps ?? noOverlap,
+      overlaps: request.overlaps ?? this.#nothing,
       loads: this.sequences.columns(),
       depths: this.#depths,
       trackPrefill: request.override?.trackPrefillTokens ?? this.#options.trackPrefillTokens,
@@ -232,5 +233,9 @@ export class Scheduler {
     this.#depths = grownCounts(this.#depths, ranks);
     this.#costs = grownFloats(this.#costs, ranks);
     this.#preference = grownFloats(this.#preference, ranks);
+    if (this.#nothing.device.length < ranks) {
+      const none = new Uint32Array(this.#candidates.length);
+      this.#nothing = { device: none, host: none, disk: none, external: none };
+    }
   }
 }

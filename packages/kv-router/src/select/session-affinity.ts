@@ -2,27 +2,8 @@ import { DynamoError } from '@dynamo/runtime';
 import type { Clock } from '../load/clock.ts';
 import type { AffinityEvent } from '../wire/session-affinity.ts';
 
-/** Headers that carry a session id, the strongest first (spec kv-router 11). One id space: the same id by another header is the same session. */
-export const sessionHeaders = ['x-dynamo-session-id', 'x-claude-code-session-id', 'thread-id', 'x-session-id'] as const;
-
-const longestIdBytes = 256;
 const shortestTtl = 1;
 const longestTtl = 31_536_000;
-
-/**
- * The session id of a request's headers, their names in lower case; undefined where there is none, or only blanks.
- *
- * @throws DynamoError `invalid_argument` for an id of more than 256 bytes.
- */
-export function sessionIdOf(headers: Readonly<Record<string, string | undefined>>): string | undefined {
-  for (const name of sessionHeaders) {
-    const id = headers[name];
-    if (id === undefined || id.trim() === '') continue;
-    if (Buffer.byteLength(id) > longestIdBytes) throw new DynamoError('invalid_argument', `session id is longer than ${longestIdBytes} bytes`);
-    return id;
-  }
-  return undefined;
-}
 
 /** Where a session is bound to. */
 export interface Binding {
@@ -62,7 +43,11 @@ export type AffinityWish =
 /** How a bound worker stands: gone from discovery, there but quarantined or overloaded, or usable. */
 export type WorkerStanding = 'gone' | 'unusable' | 'usable';
 
-/** Which worker each session talks to, here and on the other routers (spec kv-router 11). */
+/**
+ * Which worker and rank each session talks to, here and on the other routers (spec kv-router 11).
+ *
+ * The client's own affinity knows neither ranks nor other routers; this is for routers that do.
+ */
 export class SessionAffinity {
   readonly #options: SessionAffinityOptions;
   readonly #ttlMs: number;

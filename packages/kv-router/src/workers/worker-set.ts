@@ -8,7 +8,7 @@ export interface KnownWorker {
   /** Its rank numbers, in order of its data-parallel ranks. */
   readonly ranks: readonly number[];
   /** False while it is quarantined: discovered, but nothing is sent to it. */
-  available: boolean;
+  readonly available: boolean;
 }
 
 /** The workers of one endpoint as routing sees them: which ranks there are, and what each can take. */
@@ -17,6 +17,7 @@ export class WorkerSet {
   readonly #workers = new Map<bigint, KnownWorker>();
   readonly #byRank: (KnownWorker | undefined)[] = [];
   #numbers: readonly number[] | undefined;
+  #open: Uint32Array | undefined;
 
   constructor(ranks: RankTable) {
     this.ranks = ranks;
@@ -47,16 +48,19 @@ export class WorkerSet {
     return this.#numbers;
   }
 
+  /** The ranks of workers that are not in quarantine: who may take a request that asks for nothing special. */
+  get open(): Uint32Array {
+    this.#open ??= Uint32Array.from(this.numbers.filter((rank) => this.#byRank[rank]?.available === true));
+    return this.#open;
+  }
+
   /** Adds a worker or takes its new configuration. Tells the ranks that it no longer has: forget them, then release their numbers. */
   put(id: bigint, config: WorkerConfig): readonly number[] {
     const before = this.#workers.get(id);
     const ranks = Array.from({ length: config.dpSize }, (_, index) => this.ranks.intern(id, config.dpStart + index));
-    const worker: KnownWorker = { id, config, ranks, available: before?.available ?? true };
     const gone = (before?.ranks ?? []).filter((rank) => !ranks.includes(rank));
     for (const rank of gone) this.#byRank[rank] = undefined;
-    for (const rank of ranks) this.#byRank[rank] = worker;
-    this.#workers.set(id, worker);
-    this.#numbers = undefined;
+    this.#set({ id, config, ranks, available: before?.available ?? true });
     return gone;
   }
 
@@ -66,18 +70,29 @@ export class WorkerSet {
     if (worker === undefined) return [];
     for (const rank of worker.ranks) this.#byRank[rank] = undefined;
     this.#workers.delete(id);
-    this.#numbers = undefined;
+    this.#changed();
     return worker.ranks;
   }
 
   /** Puts a worker into quarantine or takes it out. */
   setAvailable(id: bigint, available: boolean): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined) worker.available = available;
+    if (worker !== undefined && worker.available !== available) this.#set({ ...worker, available });
   }
 
   /** Prompt tokens that the rank takes in a step. */
   maxBatchedTokens(rank: number): number {
     return this.#byRank[rank]?.config.maxBatchedTokens ?? defaultBatchedTokens;
+  }
+
+  #set(worker: KnownWorker): void {
+    for (const rank of worker.ranks) this.#byRank[rank] = worker;
+    this.#workers.set(worker.id, worker);
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#numbers = undefined;
+    this.#open = undefined;
   }
 }
