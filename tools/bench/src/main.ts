@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const usage = `usage: npm run bench -- plane [--python PYTHON] [--seconds 4] [--rounds 3]     the request plane beside the real one
+       npm run bench -- metrics [--python PYTHON] [--updates 5000000]          one update of a metric
        npm run bench -- memory [--calls 20000]                                  heap over many calls
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
@@ -17,6 +18,7 @@ const { positionals, values } = parseArgs({
     count: { type: 'string', default: '200000' },
     bytes: { type: 'string', default: '300' },
     calls: { type: 'string', default: '20000' },
+    updates: { type: 'string', default: '5000000' },
     requests: { type: 'string', default: '20000' },
     model: { type: 'string', default: fileURLToPath(new URL('../../../vectors/llm/model-tiny', import.meta.url)) },
   },
@@ -25,6 +27,9 @@ const { positionals, values } = parseArgs({
 if (positionals[0] === 'plane') {
   const { plane } = await import('./plane.ts');
   await plane({ python: values.python, seconds: Number(values.seconds), rounds: Number(values.rounds) });
+} else if (positionals[0] === 'metrics') {
+  const { metrics } = await import('./metrics.ts');
+  metrics({ python: values.python, updates: Number(values.updates) });
 } else if (positionals[0] === 'memory') {
   const { memory } = await import('./memory.ts');
   await memory({ calls: Number(values.calls) });
