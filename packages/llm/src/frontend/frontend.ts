@@ -1,6 +1,6 @@
 import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
-import { speakingFor } from '@dynamo/runtime/internal';
+import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
 import { openHttpServer } from '../http/server.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
@@ -77,7 +77,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     ),
   );
   const log = speakingFor(runtime.log, 'dynamo_llm');
-  const parts = { models, metrics, log, health: () => instances.health() };
+  const parts = { models, metrics, log, tracer: tracerOf(runtime), health: () => instances.health() };
   const server = undo.use(
     await openHttpServer(parts, {
       host: options.http?.host ?? '0.0.0.0',

@@ -94,11 +94,11 @@ class AnswerFailed extends Error {
   }
 }
 
-/** Ends a request that has failed: counts it, logs what the client is not told, and answers unless an answer has begun. */
+/** Ends a request that has failed: counts it, logs what the client is not told, and answers unless an answer has begun. Gives the status. */
 export function settleFailure(
   thrown: unknown,
   options: { reply: FastifyReply; record: RequestRecord | undefined; parts: RouteParts; id: string },
-): void {
+): number {
   const { reply, record, parts, id } = options;
   const told = thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false });
   const cause = DynamoError.from(thrown instanceof AnswerFailed ? thrown.cause : thrown);
@@ -109,6 +109,7 @@ export function settleFailure(
   });
   if (told.status >= 500) parts.log.warn({ request: id, status: told.status, error: String(cause) }, 'a request failed');
   if (!reply.sent) void send(reply, told);
+  return told.status;
 }
 
 const errorTypes: Readonly<Record<number, 'cancelled' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable'>> = {

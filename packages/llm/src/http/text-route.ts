@@ -3,6 +3,7 @@ import type { RequestRecord } from '../frontend/frontend-metrics.ts';
 import type { Surface } from '../frontend/serving-model.ts';
 import { settleFailure } from './exchange.ts';
 import { echoRequestId, requestId } from './request-facts.ts';
+import { type AskedFor, httpTellers, tellHttpRequest } from './request-story.ts';
 import type { RouteParts } from './routes/parts.ts';
 
 /** One request of a text route, as the route's own part sees it. */
@@ -11,8 +12,10 @@ export interface TextExchange {
   readonly reply: FastifyReply;
   readonly parts: RouteParts;
   readonly id: string;
-  /** Says that the request is being counted; gives the record back. */
-  readonly started: (record: RequestRecord) => RequestRecord;
+  /** Headers that go to the worker beside the request: the trace, and how a proxy calls it. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Says what is asked for: from then on the request is counted, and the record counts it. */
+  readonly begin: (asked: AskedFor) => RequestRecord;
 }
 
 /** Adds a route whose answers are text: its id, its counting and the end of every failure are the same for all. */
@@ -21,19 +24,23 @@ export function textRoute(
   parts: RouteParts,
   route: { readonly path: string; readonly surface: Surface; readonly answer: (exchange: TextExchange) => Promise<void> },
 ): void {
+  const tellers = httpTellers(parts);
   server.post(
     route.path,
     // Before the body is read: without a live model of its kind the route is not there (spec llm 3.1).
     { onRequest: (_request, reply, done) => (parts.models.has(route.surface) ? done() : void reply.code(404).send()) },
     async (request, reply) => {
       const id = requestId(request);
+      const story = tellHttpRequest(tellers, request, id);
       let record: RequestRecord | undefined;
+      const begin = (asked: AskedFor): RequestRecord => (record = story.began(asked, parts.metrics.start(asked)));
       try {
         echoRequestId(request, reply);
-        await route.answer({ request, reply, parts, id, started: (begun) => (record = begun) });
+        await route.answer({ request, reply, parts, id, headers: story.headers, begin });
         record?.end({});
+        story.end(200);
       } catch (error) {
-        settleFailure(error, { reply, record, parts, id });
+        story.end(settleFailure(error, { reply, record, parts, id }), error);
       }
       return reply;
     },

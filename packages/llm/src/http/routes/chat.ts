@@ -18,10 +18,10 @@ import type { RouteParts } from './parts.ts';
 export const chatRoute = (server: FastifyInstance, parts: RouteParts): void =>
   textRoute(server, parts, { path: '/v1/chat/completions', surface: 'chat', answer: chat });
 
-async function chat({ request, reply, parts, id, started }: TextExchange): Promise<void> {
+async function chat({ request, reply, parts, id, headers, begin }: TextExchange): Promise<void> {
   const asked = parseChatRequest(String(request.body ?? ''));
   const stream = asked.stream === true;
-  const record = started(parts.metrics.start({ model: asked.model, endpoint: 'chat_completions', stream }));
+  const record = begin({ model: asked.model, endpoint: 'chat_completions', stream });
   const model = modelFor(parts, asked.model, 'chat');
   if (model.template === undefined) throw new DynamoError('not_found', 'Model not found');
   const given = asked.nvext?.token_data ?? undefined;
@@ -49,6 +49,7 @@ async function chat({ request, reply, parts, id, started }: TextExchange): Promi
         answer(model, tokens, {
           id,
           signal,
+          headers,
           placed: facts.placed,
           ...(metadata === undefined ? {} : { metadata }),
           ...(instance === undefined ? {} : { instance }),

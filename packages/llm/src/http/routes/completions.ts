@@ -21,10 +21,10 @@ import type { RouteParts } from './parts.ts';
 export const completionsRoute = (server: FastifyInstance, parts: RouteParts): void =>
   textRoute(server, parts, { path: '/v1/completions', surface: 'completions', answer: complete });
 
-async function complete({ request, reply, parts, id, started }: TextExchange): Promise<void> {
+async function complete({ request, reply, parts, id, headers, begin }: TextExchange): Promise<void> {
   const asked = parseCompletionRequest(String(request.body ?? ''));
   const stream = asked.stream === true;
-  const record = started(parts.metrics.start({ model: asked.model, endpoint: 'completions', stream }));
+  const record = begin({ model: asked.model, endpoint: 'completions', stream });
   const model = modelFor(parts, asked.model, 'completions');
   const prompts = await Promise.all(promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.encode(prompt) : prompt)));
   if (prompts.length === 0) throw new DynamoError('invalid_argument', 'Invalid request');
@@ -38,7 +38,7 @@ async function complete({ request, reply, parts, id, started }: TextExchange): P
     openAll(shapes, {
       model,
       requests: prompts.map((tokenIds) => ({ ...common, tokenIds })),
-      call: { signal, ...(metadata === undefined ? {} : { metadata }), ...(instance === undefined ? {} : { instance }) },
+      call: { signal, headers, ...(metadata === undefined ? {} : { metadata }), ...(instance === undefined ? {} : { instance }) },
     });
   const answering = { model: model.name, record, open };
   if (!stream) {
