@@ -45,7 +45,8 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): L
  */
 export class CancellationToken implements Disposable {
   readonly #controller = new AbortController();
-  readonly #children = new Set<CancellationToken>();
+  /** Made with the first child: most tokens have none. */
+  #children: Set<CancellationToken> | undefined;
   #parent: CancellationToken | undefined;
   #link: LinkedSignal | undefined;
 
@@ -74,7 +75,7 @@ export class CancellationToken implements Disposable {
 
   /** How many living tokens hang on this one. */
   get children(): number {
-    return this.#children.size;
+    return this.#children?.size ?? 0;
   }
 
   /** A token below this one; it is cancelled at once when this one is. */
@@ -83,7 +84,7 @@ export class CancellationToken implements Disposable {
     if (this.cancelled) child.cancel(this.signal.reason);
     else {
       child.#parent = this;
-      this.#children.add(child);
+      (this.#children ??= new Set()).add(child);
     }
     return child;
   }
@@ -93,12 +94,12 @@ export class CancellationToken implements Disposable {
     if (this.cancelled) return;
     this.#unlink();
     this.#controller.abort(reason);
-    for (const child of this.#children) {
+    for (const child of this.#children ?? []) {
       // Unhooked before its listeners run: they may make or dispose tokens of this tree.
       child.#parent = undefined;
       child.cancel(reason);
     }
-    this.#children.clear();
+    this.#children?.clear();
   }
 
   /** Resolves when this token is cancelled; rejects with the reason of `options.signal` when that aborts first. */
@@ -116,16 +117,16 @@ export class CancellationToken implements Disposable {
   /** Leaves the tree without cancelling: what hangs below moves up to the parent, so that its cancelling still reaches it. */
   [Symbol.dispose](): void {
     const parent = this.#parent;
-    for (const child of this.#children) {
+    for (const child of this.#children ?? []) {
       child.#parent = parent;
-      if (parent !== undefined) parent.#children.add(child);
+      if (parent !== undefined) (parent.#children ??= new Set()).add(child);
     }
-    this.#children.clear();
+    this.#children?.clear();
     this.#unlink();
   }
 
   #unlink(): void {
-    if (this.#parent !== undefined) this.#parent.#children.delete(this);
+    if (this.#parent !== undefined) this.#parent.#children?.delete(this);
     this.#parent = undefined;
     this.#link?.[Symbol.dispose]();
     this.#link = undefined;

@@ -6,6 +6,11 @@ const waitingItems = 1024;
 /** How many bytes of items may wait, that is: a few reads of the socket. */
 const waitingBytes = 4 * 1024 * 1024;
 
+/** Who fills an inbox: told when there is room again. */
+export interface InboxReader {
+  taken(): void;
+}
+
 /** Items that were read and not yet taken, and how their stream ended. One consumer. */
 export class Inbox {
   #items: unknown[] = [];
@@ -53,14 +58,14 @@ export class Inbox {
     this.#ring();
   }
 
-  /** All that waits, or undefined at the end. `onTake` runs before items are handed out: the reader may go on. */
-  async next(onTake: () => void): Promise<readonly unknown[] | undefined> {
+  /** All that waits, or undefined at the end. The reader is told before items are handed out, so that it may go on. */
+  async next(reader: InboxReader): Promise<readonly unknown[] | undefined> {
     for (;;) {
       if (this.#items.length > 0) {
         const batch = this.#items;
         this.#items = [];
         this.#bytes = 0;
-        onTake();
+        reader.taken();
         return batch;
       }
       if (this.#ended) {

@@ -8,7 +8,7 @@ import { encodeHandshake, sentinel, words } from '../../../wire/control.ts';
 import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
 import type { InputOptions, InputReader } from '../response-plane.ts';
 import { connectHome } from './dial.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, type InboxReader } from './inbox.ts';
 
 /** How long a caller may leave a frame incomplete, in milliseconds. */
 const defaultStallMs = 30_000;
@@ -25,7 +25,7 @@ export function openInput(options: InputOptions, tls?: TlsClient): InputReader {
   return new TcpInputReader(connectHome(options, tls), options);
 }
 
-class TcpInputReader implements InputReader {
+class TcpInputReader implements InputReader, InboxReader {
   readonly #socket: Socket;
   readonly #codec: CodecName;
   readonly #onCancel: InputOptions['onCancel'];
@@ -45,18 +45,18 @@ class TcpInputReader implements InputReader {
   }
 
   next(): Promise<readonly unknown[] | undefined> {
-    return this.#inbox.next(this.#onTake);
+    return this.#inbox.next(this);
   }
 
   leave(): void {
     this.#close();
   }
 
-  readonly #onTake = (): void => {
+  taken(): void {
     if (!this.#socket.isPaused()) return;
     this.#socket.resume();
     if (this.#frames.pending) this.#stall.start();
-  };
+  }
 
   #read(chunk: Buffer): void {
     if (this.#inbox.ended) return;

@@ -7,7 +7,7 @@ import type { CodecName } from '../../../wire/codec.ts';
 import { decodePrologue, sentinel, words } from '../../../wire/control.ts';
 import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
 import type { ItemReader, ResponseStream, StreamOptions } from '../response-plane.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, type InboxReader } from './inbox.ts';
 
 /** Largest response frame, in bytes: the real system sets no limit and 40 MiB items pass; memory must have one. */
 const maxResponseBytes = 1024 * 1024 * 1024;
@@ -24,12 +24,11 @@ export interface StreamLimits {
 }
 
 /** A response stream over a socket of its own (spec runtime-wire 6). */
-export class TcpResponseStream implements ResponseStream {
+export class TcpResponseStream implements ResponseStream, InboxReader {
   readonly #codec: CodecName;
   readonly #readItem: ItemReader | undefined;
   readonly #limits: StreamLimits;
   readonly #stall: Deadline;
-  readonly #kill: AbortSignal | undefined;
   readonly #onLeave: () => void;
   readonly #frames: FrameBuffer = new FrameBuffer();
   readonly #inbox: Inbox = new Inbox();
@@ -38,6 +37,8 @@ export class TcpResponseStream implements ResponseStream {
   #final = false;
   #left = false;
   #grace: NodeJS.Timeout | undefined;
+  /** Lets go of the signal that kills; there while one is followed. */
+  #unfollow: (() => void) | undefined;
 
   constructor(options: StreamOptions & { limits: StreamLimits; onLeave: () => void }) {
     this.#codec = options.codec;
@@ -45,8 +46,11 @@ export class TcpResponseStream implements ResponseStream {
     this.#limits = options.limits;
     this.#stall = new Deadline(options.limits.stallMs, () => this.#overdue());
     this.#onLeave = options.onLeave;
-    this.#kill = options.kill;
-    this.#kill?.addEventListener('abort', this.#onKill, { once: true });
+    const { kill } = options;
+    if (kill === undefined) return;
+    const onAbort = (): void => this.#killNow(kill.reason);
+    kill.addEventListener('abort', onAbort, { once: true });
+    this.#unfollow = () => kill.removeEventListener('abort', onAbort);
   }
 
   get attached(): boolean {
@@ -60,7 +64,7 @@ export class TcpResponseStream implements ResponseStream {
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A stopped worker closes its side and may still have to hear of a kill, where somebody can send one.
     socket.once('end', () => {
-      if (this.#grace === undefined || this.#kill === undefined) socket.end();
+      if (this.#grace === undefined || this.#unfollow === undefined) socket.end();
     });
     socket.once('close', () => this.#closed());
     if (rest.length > 0) this.#read(rest);
@@ -68,7 +72,7 @@ export class TcpResponseStream implements ResponseStream {
   }
 
   next(): Promise<readonly unknown[] | undefined> {
-    return this.#inbox.next(this.#onTake);
+    return this.#inbox.next(this);
   }
 
   fail(error: DynamoError, how: 'stop' | 'kill' = 'kill'): void {
@@ -88,16 +92,17 @@ export class TcpResponseStream implements ResponseStream {
     if (this.#socket === undefined) this.#unhook();
   }
 
-  readonly #onTake = (): void => {
+  taken(): void {
     if (this.#socket?.isPaused() !== true) return;
     this.#socket.resume();
     this.#watch();
-  };
+  }
 
-  readonly #onKill = (): void => {
-    if (!this.#inbox.ended) this.fail(killedBy(this.#kill?.reason), 'kill');
+  /** Also after a stop, while the worker has time to heed it. */
+  #killNow(reason: unknown): void {
+    if (!this.#inbox.ended) this.fail(killedBy(reason), 'kill');
     else if (this.#grace !== undefined && this.#socket !== undefined) dismissNow(this.#socket);
-  };
+  }
 
   #read(chunk: Buffer): void {
     if (this.#inbox.ended) return;
@@ -190,7 +195,8 @@ export class TcpResponseStream implements ResponseStream {
   }
 
   #unhook(): void {
-    this.#kill?.removeEventListener('abort', this.#onKill);
+    this.#unfollow?.();
+    this.#unfollow = undefined;
   }
 }
 
