@@ -12,21 +12,25 @@ export interface CoreOptions {
 }
 
 /** What applying an event came to; the same numbers as in assembly/apply.ts. */
-export const outcome: { readonly ok: 0; readonly noParent: 1; readonly badSequence: 2; readonly noBlock: 3; readonly full: 4 } = {
-  ok: 0,
-  noParent: 1,
-  badSequence: 2,
-  noBlock: 3,
-  full: 4,
-};
+export const outcome: {
+  readonly ok: 0;
+  readonly noParent: 1;
+  readonly badSequence: 2;
+  readonly noBlock: 3;
+  readonly full: 4;
+  readonly malformed: 5;
+  readonly unsupported: 6;
+} = { ok: 0, noParent: 1, badSequence: 2, noBlock: 3, full: 4, malformed: 5, unsupported: 6 };
 
-/** What the real index says for each outcome (spec kv-router 3.3, 3.4); "full" is ours alone. */
+/** What the real index says for each outcome (spec kv-router 3.3, 3.4); those from "full" on are ours alone. */
 export const outcomeTexts: readonly string[] = [
   '',
   'Failed to find parent block',
   'Invalid block sequence',
   'Failed to find block',
   'The index is full',
+  'The event is malformed',
+  'The event is of a residency domain that is not known',
 ];
 
 /** Kinds of decoded events; the same numbers as in assembly/decoded.ts. */
@@ -78,6 +82,8 @@ export class Core {
   #words = new Uint32Array(0);
   #hashes = new BigUint64Array(0);
   #refused = 0;
+  #input = 0;
+  #inputBytes = -1;
 
   constructor(options: CoreOptions = {}) {
     const memoryBytes = Math.min(options.memoryBytes ?? mostMemory, mostMemory);
@@ -120,19 +126,36 @@ export class Core {
     return at >>> 0;
   }
 
+  /** Where `bytes` of input may be written. */
+  inputRoom(bytes: number): number {
+    if (bytes > this.#inputBytes) {
+      this.#input = this.address(this.wasm.input(bytes));
+      this.#inputBytes = this.wasm.inputCapacity();
+    }
+    return this.#input;
+  }
+
   /** Copies bytes into the input area and returns where they are. */
   write(bytes: Uint8Array): number {
-    const at = this.address(this.wasm.input(bytes.length));
+    const at = this.inputRoom(bytes.length);
     this.bytes.set(bytes, at);
     return at;
   }
 
   /** Copies hashes into the input area and returns where they are. */
   writeHashes(hashes: BigUint64Array, more?: BigUint64Array): number {
-    const at = this.address(this.wasm.input((hashes.length + (more?.length ?? 0)) * 8));
+    const at = this.inputRoom((hashes.length + (more?.length ?? 0)) * 8);
     this.hashes.set(hashes, at / 8);
     if (more !== undefined) this.hashes.set(more, at / 8 + hashes.length);
     return at;
+  }
+
+  /** Puts the hashes of a prompt where `PromptHasher` would. */
+  writePrompt(local: BigUint64Array, sequence: BigUint64Array): void {
+    const at = this.address(this.wasm.promptRoom(local.length)) / 8;
+    const behind = (this.wasm.promptSequence() >>> 0) / 8;
+    this.hashes.set(local, at);
+    this.hashes.set(sequence, behind);
   }
 
   // ---- ranks
@@ -140,6 +163,12 @@ export class Core {
   /** Lets a rank's number stand for (worker_id, dp_rank) in decoded events, and makes room for it. */
   bindRank(rank: number, workerId: bigint, dpRank: number): void {
     if (!this.wasm.bindRank(rank, workerId, dpRank)) throw new DynamoError('resource_exhausted', `no room for rank ${rank}`, { data: { rank } });
+  }
+
+  /** Makes room for ranks below `count`, bound or not: results then have a number for each. */
+  expectRanks(count: number): void {
+    if (count > this.wasm.rankCount() && !this.wasm.expectRanks(count))
+      throw new DynamoError('resource_exhausted', `no room for ${count} ranks`, { data: { count } });
   }
 
   /** Forgets a rank's blocks on all tiers. */
@@ -187,6 +216,12 @@ export class Core {
     return this.#note(this.wasm.applyEvent(i, rank));
   }
 
+  /** Applies the `i`th decoded event to the bound rank of a worker that has its dp_rank; an `outcome`, or undefined when there is none. */
+  applyEventOf(i: number, workerId: bigint): number | undefined {
+    const result = this.wasm.applyEventOf(i, workerId);
+    return result >>> 0 === noRank ? undefined : this.#note(result);
+  }
+
   /** Stores a chain of blocks on a tier, 0 to 3; returns an `outcome`. */
   store(tier: number, rank: number, parent: bigint | undefined, blocks: { tokens: BigUint64Array; blocks: BigUint64Array }): number {
     this.writeHashes(blocks.tokens, blocks.blocks);
@@ -206,20 +241,16 @@ export class Core {
 
   // ---- queries
 
-  /** Looks token hashes up; `scores` has the pairs. The hashes are at an address of this memory. */
+  /** Looks token hashes up that are at an address of this memory, and says for how many ranks there is a score. */
   findAt(address: number, n: number, flags = 0): number {
     return this.wasm.find(address, n, flags);
   }
 
-  /** Looks token hashes up and returns (rank, score) pairs, two numbers each. */
-  find(hashes: BigUint64Array, options: { earlyExit?: boolean } = {}): Uint32Array {
-    return this.scores(this.findAt(this.writeHashes(hashes), hashes.length, options.earlyExit ? 1 : 0));
-  }
-
-  /** The pairs of the last query. */
-  scores(count: number): Uint32Array {
-    const at = this.wasm.pairsArea() >>> 2;
-    return this.words.subarray(at, at + 2 * count);
+  /** Looks token hashes up and returns (rank, score) pairs, two numbers each: a copy. */
+  find(hashes: BigUint64Array, earlyExit = false): Uint32Array {
+    const count = this.findAt(this.writeHashes(hashes), hashes.length, earlyExit ? 1 : 0);
+    const at = count === 0 ? 0 : this.wasm.pairsArea() >>> 2;
+    return this.words.slice(at, at + 2 * count);
   }
 
   /** Looks token hashes up on all tiers; `tier` then has the blocks by rank. */

@@ -7,7 +7,7 @@ export interface CoreExports {
   setCaps(blocks: number, bytes: bigint): void;
   setShortLength(length: number): void;
   input(bytes: number): number;
-  inputAddress(): number;
+  inputCapacity(): number;
   hashInput(bytes: number, seed: bigint): bigint;
   promptTokens(n: number): number;
   promptRoom(n: number): number;
@@ -16,7 +16,7 @@ export interface CoreExports {
   promptLocal(): number;
   promptSequence(): number;
   bindRank(rank: number, workerId: bigint, dpRank: number): number;
-  namedRank(workerId: bigint, dpRank: number): number;
+  expectRanks(count: number): number;
   clearRank(rank: number): void;
   forgetRank(rank: number): void;
   rankCount(): number;
@@ -24,6 +24,7 @@ export interface CoreExports {
   eventAt(i: number): number;
   rankOfEvent(i: number): number;
   applyEvent(i: number, rank: number): number;
+  applyEventOf(i: number, workerId: bigint): number;
   storeInput(tier: number, rank: number, chained: number, parent: bigint, n: number): number;
   removeInput(tier: number, rank: number, n: number): number;
   predict(rank: number, n: number, stamp: number): number;

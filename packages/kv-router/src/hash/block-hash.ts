@@ -116,7 +116,7 @@ export class PromptHasher {
       if (hashes === null || hashes === undefined || hashes.length === 0) continue;
       const tokenBytes = block.width * 4;
       const bytes = tokenBytes + hashes.length * 8;
-      const at = this.core.address(this.core.wasm.input(bytes));
+      const at = this.core.inputRoom(bytes);
       const from = (this.core.wasm.promptTokens(0) >>> 0) + i * block.step * 4;
       this.core.bytes.copyWithin(at, from, from + tokenBytes);
       const view = new DataView(this.core.wasm.memory.buffer, at + tokenBytes);

@@ -52,7 +52,7 @@ function* coreChains(core: Core): Generator<ModelChain> {
 }
 
 function scoresOf(core: Core, sequence: BigUint64Array, earlyExit: boolean): Map<number, number> {
-  const pairs = core.find(sequence, { earlyExit });
+  const pairs = core.find(sequence, earlyExit);
   return new Map(Array.from({ length: pairs.length / 2 }, (_, i) => [pairs[2 * i] ?? 0, pairs[2 * i + 1] ?? 0]));
 }
 

@@ -1,7 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
-import { Core, type CoreCounts, type CoreOptions, eventKind, outcome, outcomeTexts } from '../core/core.ts';
+import { Core, type CoreCounts, type CoreOptions, outcome, outcomeTexts } from '../core/core.ts';
 import { dumpChains } from '../core/dump.ts';
-import { RankTable } from '../ranks.ts';
+import { RankTable, type Ranks } from '../ranks.ts';
 
 /** How many leading blocks of a prompt one rank holds. */
 export interface OverlapScore {
@@ -10,12 +10,30 @@ export interface OverlapScore {
   readonly score: number;
 }
 
-/** Who holds how much of a prompt. */
-export interface OverlapScores {
+/** Who holds how much of a prompt: read out of the answer when it is asked for. */
+export class OverlapScores {
+  readonly #pairs: Uint32Array;
+  readonly #ranks: Ranks;
+
+  constructor(pairs: Uint32Array, ranks: Ranks) {
+    this.#pairs = pairs;
+    this.#ranks = ranks;
+  }
+
   /** Ranks that hold at least the first block, in no order. */
-  readonly scores: readonly OverlapScore[];
+  get scores(): OverlapScore[] {
+    const scores: OverlapScore[] = [];
+    for (let i = 0; i < this.#pairs.length; i += 2) {
+      const rank = this.#pairs[i] ?? 0;
+      scores.push({ workerId: this.#ranks.workerIdOf(rank), dpRank: this.#ranks.dpRankOf(rank), score: this.#pairs[i + 1] ?? 0 });
+    }
+    return scores;
+  }
+
   /** Always empty, as in 1.6.1. */
-  readonly frequencies: readonly number[];
+  get frequencies(): readonly number[] {
+    return [];
+  }
 }
 
 /** The prefix tree by itself, for those who feed it themselves (spec kv-router 3.7). */
@@ -34,26 +52,23 @@ export class RadixTree {
 
   /** Looks a prompt's token hashes up. With `earlyExit` a score may be too small once only one rank is left. */
   findMatches(hashes: BigUint64Array | readonly bigint[], options: { earlyExit?: boolean } = {}): OverlapScores {
-    const pairs = this.#core.find(hashes instanceof BigUint64Array ? hashes : BigUint64Array.from(hashes), options);
-    const scores: OverlapScore[] = [];
-    for (let i = 0; i < pairs.length; i += 2) {
-      const rank = pairs[i] ?? 0;
-      scores.push({ workerId: this.#ranks.workerIdOf(rank), dpRank: this.#ranks.dpRankOf(rank), score: pairs[i + 1] ?? 0 });
-    }
-    return { scores, frequencies: [] };
+    const words = hashes instanceof BigUint64Array ? hashes : BigUint64Array.from(hashes);
+    return new OverlapScores(this.#core.find(words, options.earlyExit), this.#ranks);
   }
 
   /** Applies one event in its JSON form to a worker. What can be applied is, also when it throws. */
   applyEvent(workerId: bigint, json: Uint8Array | string): void {
     const bytes = typeof json === 'string' ? new TextEncoder().encode(json) : json;
-    const count = this.#core.decode(bytes, 'json');
-    const event = this.#core.event(0);
-    if (count !== 1 || event.kind === eventKind.malformed)
-      throw new DynamoError('invalid_argument', 'Failed to deserialize KvCacheEvent', { data: { bytes: bytes.length } });
-    const result = this.#core.applyEvent(0, this.#rank(workerId, event.dpRank));
-    if (result === outcome.ok) return;
+    if (this.#core.decode(bytes, 'json') !== 1) throw notAnEvent(bytes);
+    let result = this.#core.applyEventOf(0, workerId);
+    if (result === undefined) {
+      this.#introduce(workerId, this.#core.event(0).dpRank);
+      result = this.#core.applyEventOf(0, workerId) ?? outcome.ok;
+    }
+    if (result === outcome.ok || result === outcome.unsupported) return;
+    if (result === outcome.malformed) throw notAnEvent(bytes);
     const code = result === outcome.full ? 'resource_exhausted' : 'invalid_argument';
-    throw new DynamoError(code, `Failed to apply event: ${outcomeTexts[result]}`, { data: { workerId, dpRank: event.dpRank } });
+    throw new DynamoError(code, `Failed to apply event: ${outcomeTexts[result]}`, { data: { workerId } });
   }
 
   /** Forgets a worker. */
@@ -81,11 +96,10 @@ export class RadixTree {
     return events;
   }
 
-  #rank(workerId: bigint, dpRank: number): number {
-    const known = this.#ranks.find(workerId, dpRank);
-    if (known !== undefined) return known;
-    const rank = this.#ranks.intern(workerId, dpRank);
-    this.#core.bindRank(rank, workerId, dpRank);
-    return rank;
+  #introduce(workerId: bigint, dpRank: number): void {
+    this.#core.bindRank(this.#ranks.intern(workerId, dpRank), workerId, dpRank);
   }
 }
+
+const notAnEvent = (bytes: Uint8Array): DynamoError =>
+  new DynamoError('invalid_argument', 'Failed to deserialize KvCacheEvent', { data: { bytes: bytes.length } });

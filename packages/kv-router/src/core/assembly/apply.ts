@@ -19,6 +19,9 @@ export const NO_PARENT: u32 = 1;
 export const BAD_SEQUENCE: u32 = 2;
 export const NO_BLOCK: u32 = 3;
 export const MEMORY_FULL: u32 = 4;
+export const NOT_AN_EVENT: u32 = 5;
+/** Of a residency domain that is not known. */
+export const NO_EFFECT: u32 = 6;
 
 /** The most that an event of `n` blocks may take: what it brings, and a few times what a structure takes to grow. */
 export function mostBytes(n: u32): u64 {

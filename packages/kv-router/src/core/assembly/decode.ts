@@ -31,8 +31,9 @@ import {
   newEvent,
 } from './decoded';
 import * as json from './json';
+import { plainBlocks, plainHashes } from './plain';
 import { enterArray, enterMap, isArray, isText, nextEntry, nextItem, nil, pass, readText, readsJson, unsigned, useJson } from './reader';
-import { begins, equals, text } from './text';
+import { equals, text } from './text';
 
 const worker_id: usize = text('worker_id');
 const storage_tier: usize = text('storage_tier');
@@ -55,8 +56,6 @@ const device: usize = text('device');
 const host_pinned: usize = text('host_pinned');
 const disk: usize = text('disk');
 const external: usize = text('external');
-const blockStart: usize = text('{"block_hash":');
-const blockMiddle: usize = text(',"tokens_hash":');
 
 function is(known: usize): bool {
   return equals(textAt(), textLength(), known);
@@ -182,27 +181,8 @@ function readStored(record: usize): void {
 
 function readBlocks(): void {
   let left = enterArray();
-  while ((left = nextItem(left)) >= 0 && !hasFailed()) if (!readsJson() || !readPlainBlock()) readBlock();
-}
-
-/** A block as publishers write it, without white space and more: most of what is read. False leaves it as it was. */
-function readPlainBlock(): bool {
-  const start = here();
-  if (!begins(start, blockStart)) return false;
-  moveTo(start + 14);
-  const block = json.digits();
-  if (!hasFailed() && begins(here(), blockMiddle)) {
-    moveTo(here() + 15);
-    const tokens = json.digits();
-    if (!hasFailed() && load<u8>(here()) == 0x7d && here() < end()) {
-      moveTo(here() + 1);
-      addBlock(block, tokens);
-      return true;
-    }
-  }
-  forgive();
-  moveTo(start);
-  return false;
+  if (left >= 0 && readsJson() && plainBlocks()) left = 0;
+  while ((left = nextItem(left)) >= 0 && !hasFailed()) readBlock();
 }
 
 function readBlock(): void {
@@ -234,6 +214,7 @@ function readRemoved(record: usize): void {
     }
     found = true;
     let items = enterArray();
+    if (items >= 0 && readsJson() && plainHashes()) items = 0;
     while ((items = nextItem(items)) >= 0 && !hasFailed()) addBlock(unsigned(), 0);
   }
   if (!found) fail();

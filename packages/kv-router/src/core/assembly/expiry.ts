@@ -1,17 +1,9 @@
-/**
- * When blocks of a prediction were last asked for: rank and sequence hash -> stamp, a number that grows.
- *
- * A rank's table stands in the place of its second lower tier: an index of predictions has none.
- */
+/** When blocks of a prediction were last asked for: rank and sequence hash -> stamp, a number that grows. */
 import { reserve } from './alloc';
 import { MEMORY_FULL, OK, mostBytes, removed, stored } from './apply';
 import { promptLocal, promptSequence } from './prompt';
-import { tierTableOf } from './rank';
-import { TABLE_COUNT, VALUE, tableDelete, tableGet, tablePut } from './table';
-
-function stampsOf(rank: u32): usize {
-  return tierTableOf(rank, 2);
-}
+import { stampsOf } from './rank';
+import { TABLE_COUNT, VALUE, tableDelete, tableFree, tableGet, tablePut } from './table';
 
 /** Stores the prompt last hashed for a rank, each block with a stamp. */
 export function predict(rank: u32, n: u32, stamp: u32): u32 {
@@ -45,4 +37,9 @@ export function expire(rank: u32, stamp: u32, hashes: usize, n: u32, dropped: us
   }
   removed(rank, stale, hashes, dropped);
   return stale;
+}
+
+/** Forgets all stamps of a rank. */
+export function forgetStamps(rank: u32): void {
+  tableFree(stampsOf(rank));
 }

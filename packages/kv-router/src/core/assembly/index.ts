@@ -1,13 +1,28 @@
 /** What the module exports: numbers and addresses only. core.ts is its face. */
 import { liveBytes } from './alloc';
-import { MEMORY_FULL, OK, cleared, removed, stored } from './apply';
+import { MEMORY_FULL, NOT_AN_EVENT, NO_EFFECT, OK, cleared, removed, stored } from './apply';
 import { bufferBytes, room } from './buffer';
 import { decode } from './decode';
-import { CLEARED, COUNT, DP_RANK, HAS_PARENT, PARENT, REMOVED, SEEN, STORED, TIER, WORKER, blocksOfEvent, eventAt, tokensOfEvent } from './decoded';
+import {
+  CLEARED,
+  COUNT,
+  DP_RANK,
+  HAS_PARENT,
+  MALFORMED,
+  PARENT,
+  REMOVED,
+  SEEN,
+  STORED,
+  TIER,
+  WORKER,
+  blocksOfEvent,
+  eventAt,
+  tokensOfEvent,
+} from './decoded';
 import { heldBlocks, heldBytes, sweep } from './evict';
-import { expire, hasStamp } from './expiry';
+import { expire, forgetStamps, hasStamp } from './expiry';
 import { xxh3 } from './hash';
-import { coverageOf, rankCount, rankOf, unbindRank } from './rank';
+import { NO_RANK, coverageOf, rankCount, rankOf, unbindRank } from './rank';
 import { sequenceAdd, sequenceDepths, sequenceForget, sequenceHolders, sequenceRemove } from './sequence';
 import { tierCleared, tierRemoved, tierStored } from './tier';
 
@@ -19,7 +34,7 @@ export { entryCount } from './lookup';
 export { nodeCount } from './node';
 export { setShortLength } from './position';
 export { promptChain, promptHash, promptLocal, promptRoom, promptSequence, promptTokens } from './prompt';
-export { bindRank, lastArea, pairsArea, rankCount, tierArea } from './rank';
+export { bindRank, expectRanks, lastArea, pairsArea, rankCount, tierArea } from './rank';
 export { sequenceCount } from './sequence';
 export { edgeCount, findTiers, tierEntryCount } from './tier';
 export { dumpNext, dumpNextEdge, dumpStart } from './dump';
@@ -30,20 +45,26 @@ const OTHER: usize = memory.data(8, 8);
 const DROPPED: usize = memory.data(8, 8);
 const PADDING: usize = 32;
 
-/** Where `bytes` of input are to be written; 0 without memory. What was there is lost. */
+/** Where at least `bytes` of input may be written, until this is called again; 0 without memory. */
 export function input(bytes: usize): usize {
-  const at = room(INPUT, max<usize>(bytes, 1024) + PADDING);
-  if (at) {
-    memory.fill(at + bytes, 0, PADDING);
-  }
-  return at;
+  return room(INPUT, bytes + PADDING);
+}
+
+/** How many bytes of input there is room for. */
+export function inputCapacity(): usize {
+  return load<usize>(INPUT, 4) - PADDING;
 }
 
 export function hashInput(bytes: u32, seed: u64): u64 {
   return xxh3(load<usize>(INPUT), bytes, seed);
 }
 
+/** Decodes `bytes` of input: see decode.ts. */
 export function decodeInput(bytes: usize, asJson: bool): u32 {
+  const end = load<usize>(INPUT) + bytes;
+  // Decoders read a few bytes past what they have checked.
+  v128.store(end, i64x2.splat(0));
+  v128.store(end, i64x2.splat(0), 16);
   return decode(load<usize>(INPUT), bytes, asJson);
 }
 
@@ -53,8 +74,12 @@ export function rankOfEvent(i: u32): u32 {
   return rankOf(load<u64>(event, WORKER), load<u32>(event, DP_RANK));
 }
 
-export function namedRank(workerId: u64, dpRank: u32): u32 {
-  return rankOf(workerId, dpRank);
+/** Applies a decoded event to the rank of a worker that has the event's dp_rank; `NO_RANK` when there is none. */
+export function applyEventOf(i: u32, workerId: u64): u32 {
+  const event = eventAt(i);
+  if (load<u32>(event) == MALFORMED) return NOT_AN_EVENT;
+  const rank = rankOf(workerId, load<u32>(event, DP_RANK));
+  return rank == NO_RANK ? NO_RANK : applyEvent(i, rank);
 }
 
 /** Applies a decoded event to a rank. */
@@ -70,8 +95,11 @@ export function applyEvent(i: u32, rank: u32): u32 {
     return stored(rank, chained, parent, n, tokensOfEvent(event), blocksOfEvent(event));
   }
   if (kind == REMOVED) return tier ? tierRemoved(tier, rank, n, blocksOfEvent(event)) : removeBlocks(rank, n, blocksOfEvent(event));
-  if (kind == CLEARED) clearRank(rank);
-  return OK;
+  if (kind == CLEARED) {
+    clearRank(rank);
+    return OK;
+  }
+  return kind == MALFORMED ? NOT_AN_EVENT : NO_EFFECT;
 }
 
 function removeBlocks(rank: u32, n: u32, blocks: usize): u32 {
@@ -96,6 +124,7 @@ export function clearRank(rank: u32): void {
   if (rank >= rankCount()) return;
   cleared(rank);
   tierCleared(rank);
+  forgetStamps(rank);
 }
 
 /** Forgets everything of a rank, so that its number may go to another. */
@@ -138,10 +167,6 @@ export function depthsAt(hashes: usize, n: u32): usize {
   const out = room(OTHER, ((<usize>rankCount()) << 2) + 16);
   if (out) sequenceDepths(hashes, n, out);
   return out;
-}
-
-export function inputAddress(): usize {
-  return load<usize>(INPUT);
 }
 
 export function heldBlockCount(): u32 {

@@ -46,22 +46,27 @@ function isDigit(c: u32): bool {
   return c - 0x30 < 10;
 }
 
-/** Eight digits at once. */
-function eight(digits: u64): u64 {
+/** Whether eight bytes are all digits. */
+export function isEightDigits(word: u64): bool {
+  return (word & HIGH) == EIGHT_ZEROS && ((word + 0x0606060606060606) & HIGH) == EIGHT_ZEROS;
+}
+
+/** The number that eight digits are. */
+export function eightDigits(digits: u64): u64 {
   let v = digits - EIGHT_ZEROS;
   v = v * 10 + (v >> 8);
   return ((v & 0x000000ff000000ff) * 0x000f424000000064 + ((v >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
 }
 
 /** An unsigned integer below 2^64, right at the cursor. */
-export function digits(): u64 {
+function digits(): u64 {
   const start = here();
   let at = start;
   let value: u64 = 0;
   for (let group = 0; group < 2; group++) {
     const word = load<u64>(at);
-    if ((word & HIGH) != EIGHT_ZEROS || ((word + 0x0606060606060606) & HIGH) != EIGHT_ZEROS) break;
-    value = value * 100000000 + eight(word);
+    if (!isEightDigits(word)) break;
+    value = value * 100000000 + eightDigits(word);
     at += 8;
   }
   let c = <u32>load<u8>(at);

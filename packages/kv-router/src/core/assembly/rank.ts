@@ -1,14 +1,15 @@
 /**
- * Ranks: records of 96 bytes by number, and scratch areas with room for all of them.
+ * Ranks: records of 112 bytes by number, and scratch areas with room for all of them.
  *
  * Record: 0 bound, 4 nodes that it covers wholly or partly, 8 worker_id u64, 16 dp_rank, 24 unused,
- * 32 lookup table (block_hash -> node, position), 48, 64, 80 lower-tier tables (block_hash -> edge).
+ * 32 lookup table (block_hash -> node, position), 48, 64, 80 lower-tier tables (block_hash -> edge),
+ * 96 stamps of predictions (sequence hash -> stamp).
  */
 import { alloc, release, reserve } from './alloc';
 import { setRankWords } from './rank-words';
 import { VALUE, tableDelete, tableGet, tablePut } from './table';
 
-const BYTES: usize = 96;
+const BYTES: usize = 112;
 const COVERAGE: usize = 4;
 const WORKER: usize = 8;
 const DP: usize = 16;
@@ -36,6 +37,10 @@ export function lookupOf(rank: u32): usize {
 /** The table of a lower tier, 1 to 3. */
 export function tierTableOf(rank: u32, tier: u32): usize {
   return recordOf(rank) + 32 + ((<usize>tier) << 4);
+}
+
+export function stampsOf(rank: u32): usize {
+  return recordOf(rank) + 96;
 }
 
 export function addCoverage(rank: u32, by: i32): void {
@@ -107,13 +112,19 @@ function fitRanks(wanted: u32): bool {
   return true;
 }
 
-/** Gives a number to (worker_id, dp_rank), in place of what had it; false when there is no room. */
-export function bindRank(rank: u32, workerId: u64, dpRank: u32): bool {
-  if (rank >= MOST || !fitRanks(rank + 1) || !reserve(1 << 20)) return false;
-  if (rank >= count) {
-    count = rank + 1;
+/** Makes room for ranks below `wanted`, bound or not; false when there is none. */
+export function expectRanks(wanted: u32): bool {
+  if (wanted > MOST || !fitRanks(wanted)) return false;
+  if (wanted > count) {
+    count = wanted;
     setRankWords((count + 63) >> 6);
   }
+  return true;
+}
+
+/** Gives a number to (worker_id, dp_rank), in place of what had it; false when there is no room. */
+export function bindRank(rank: u32, workerId: u64, dpRank: u32): bool {
+  if (rank >= MOST || !expectRanks(rank + 1) || !reserve(1 << 20)) return false;
   const record = recordOf(rank);
   if (load<u32>(record)) forgetName(rank);
   store<u32>(record, 1);
