@@ -32,19 +32,20 @@ export function tellRequest(
   request: { readonly control: { readonly id: string }; readonly headers: Readonly<Record<string, string>> },
 ): RequestStory {
   const { headers } = request;
-  const facts = {
+  const { traceparent, tracestate } = headers;
+  // Made where somebody wants them: most requests are told of to nobody.
+  const facts = () => ({
     request_id: request.control.id,
     component: endpoint.component,
     endpoint: endpoint.endpoint,
     namespace: endpoint.namespace,
     instance_id: String(endpoint.id),
     x_request_id: headers['x-request-id'],
-  };
-  const { traceparent, tracestate } = headers;
-  const span = tracer?.start('handle_payload', { kind: 'server', parent: traceparent, tracestate, attributes: facts });
-  const told: LogFields = span === undefined ? { span_name: 'handle_payload', 'otel.kind': 'server', ...facts } : span.facts();
+  });
+  const span = tracer?.start('handle_payload', { kind: 'server', parent: traceparent, tracestate, attributes: facts() });
+  const told = (): LogFields => span?.facts() ?? { span_name: 'handle_payload', 'otel.kind': 'server', ...facts() };
   let own: Logger | undefined;
-  const requestLog = (): Logger => (own ??= log.child?.({ target, ...told }) ?? log);
+  const requestLog = (): Logger => (own ??= log.child?.({ target, ...told() }) ?? log);
   const tells = log.isLevelEnabled?.('info') === true;
   if (tells) requestLog().info({}, 'request received');
   span?.event('request received');
