@@ -31,7 +31,7 @@ export let tracerOf: (runtime: DistributedRuntime) => Tracer | undefined;
 /**
  * One process's place in a Dynamo deployment: it serves endpoints and calls those of others.
  *
- * Discovery is by files, requests and answers travel over TCP: no server is needed. Two runtimes in one process share nothing.
+ * By default discovery is by files, and requests and answers travel over TCP: no server is needed. Two runtimes in one process share nothing.
  */
 export class DistributedRuntime implements AsyncDisposable {
   static {

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { collect } from './async/pipe.ts';
 import { isInstanceFault } from './client/faults.ts';
 import { mem, MemStore } from './discovery/mem/index.ts';
-import { DynamoError } from './error.ts';
+import { DynamoError, errorTable } from './error.ts';
 import { dial } from './net/dial.ts';
 import { readTlsSettings } from './net/tls-settings.ts';
 import { openSockets } from './planes/testing/stage.ts';
@@ -12,6 +12,10 @@ import { mutualEnv, tlsEnv, tlsFrom } from './planes/testing/tls.ts';
 import { DistributedRuntime } from './runtime.ts';
 import { openCertificateFolder, missingOpenssl, type CertificateFolder, type TestPair } from './testing/certificates.ts';
 import { notebook } from './testing/notebook.ts';
+
+const captured = JSON.parse(readFileSync(new URL('../../../vectors/runtime/tls.json', import.meta.url), 'utf8')) as {
+  cases: { frontend: string; worker: string; status: number }[];
+};
 
 const path = 'demo.backend.generate';
 const reason = missingOpenssl();
@@ -99,6 +103,31 @@ describe.skipIf(reason !== undefined)(`a fleet in TLS (${reason ?? 'certificates
     DYN_TCP_TLS_KEY_PATH: foreign.key,
     DYN_TCP_TLS_INSECURE: '1',
   });
+
+  /** What the captures of the real system call the settings of a process. */
+  const word = (text: string): Record<string, string> => {
+    const mutual = mutualEnv(pair, ca);
+    const words: Record<string, readonly string[]> = {
+      none: [],
+      pair: ['CERT_PATH', 'KEY_PATH'],
+      ca: ['CA_CERT_PATH'],
+      'client ca': ['CLIENT_CA_CERT_PATH'],
+      'client pair': ['CLIENT_CERT_PATH', 'CLIENT_KEY_PATH'],
+    };
+    if (text === 'another ca') return { DYN_TCP_TLS_CA_CERT_PATH: strangers.cert };
+    if (text === 'DYN_TCP_TLS_INSECURE=1') return { DYN_TCP_TLS_INSECURE: '1' };
+    return Object.fromEntries((words[text] ?? []).map((end) => [`DYN_TCP_TLS_${end}`, mutual[`DYN_TCP_TLS_${end}`] ?? '']));
+  };
+  const envOf = (texts: string): Record<string, string> => Object.assign({}, ...texts.split('+').map(word)) as Record<string, string>;
+
+  test.each(captured.cases.map((row) => [row.frontend, row.worker, row.status] as const))(
+    'as the real system: a caller with %s and a worker with %s come to %i',
+    async (callerWords, workerWords, status) => {
+      await using run = await open(envOf(workerWords), envOf(callerWords));
+      const outcome = await run.call();
+      expect(Array.isArray(outcome) ? 200 : errorTable[outcome.code].httpStatus).toBe(status);
+    },
+  );
 
   test.each([
     ['pair and authority', own],

@@ -98,7 +98,7 @@ describe('settling', () => {
     ['frontend', { '--router-mode': 'kv' }, {}, "--router-mode 'kv' is not available in this version"],
     ['frontend', {}, { DYN_ROUTER_MODE: 'kv' }, "DYN_ROUTER_MODE='kv' is not available in this version"],
     ['worker', { '--discovery-backend': 'kubernetes' }, {}, "--discovery-backend 'kubernetes' is not available in this version"],
-    ['worker', { '--request-plane': 'nats' }, {}, "--request-plane 'nats' is not available in this version"],
+    ['worker', { '--request-plane': 'http' }, {}, "--request-plane 'http': expected one of nats, tcp"],
     ['worker', { '--response-plane': 'quic' }, {}, "--response-plane 'quic' is not available in this version"],
     ['frontend', { '--kserve-grpc-server': true }, {}, '--kserve-grpc-server is not available in this version'],
     ['frontend', {}, { DYN_KSERVE_GRPC_SERVER: 'True' }, "DYN_KSERVE_GRPC_SERVER='True' is not available in this version"],

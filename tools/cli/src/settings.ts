@@ -12,7 +12,7 @@ export interface Settings {
   readonly modelPath?: string;
   readonly connect: {
     readonly discovery: 'file' | 'mem' | 'etcd';
-    readonly requestPlane: 'tcp';
+    readonly requestPlane: 'nats' | 'tcp';
     readonly responsePlane: 'tcp';
     readonly eventPlane: 'nats' | 'zmq';
   };
