@@ -84,11 +84,11 @@ const tailCharacters = 6_000;
  */
 export async function startFrontend(
   python: string,
-  options: { port: number; env: Record<string, string>; limitMs?: number },
+  options: { port: number; env: Record<string, string>; args?: readonly string[]; limitMs?: number },
 ): Promise<{ url: string } & AsyncDisposable> {
-  const { port, env, limitMs = 40_000 } = options;
+  const { port, env, args: more = [], limitMs = 40_000 } = options;
   const args = ['-m', 'dynamo.frontend', '--discovery-backend', 'file', '--request-plane', 'tcp', '--event-plane', 'zmq'];
-  const child = spawn(python, [...args, '--http-host', '127.0.0.1', '--http-port', String(port)], {
+  const child = spawn(python, [...args, '--http-host', '127.0.0.1', '--http-port', String(port), ...more], {
     env: { ...process.env, ...env, HF_HUB_OFFLINE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -14,6 +14,8 @@ export type { PrefixIndexName } from './prefix/index.ts';
 export type { EventBatch, EventCounts, IndexCounts, Overlaps, PrefixIndex, PrefixIndexOptions } from './prefix/prefix-index.ts';
 export type { OverlapScore } from './prefix/radix-tree.ts';
 export type { Ranks } from './ranks.ts';
+export { KvRouting } from './routing/kv-routing.ts';
+export type { RoutedCall } from './routing/route-request.ts';
 export { KvSources } from './sources/kv-sources.ts';
 export type { KvSink, SourceReport } from './sources/kv-sources.ts';
 export type { KvChange, RouterEvent, StoredBlock, Tier } from './wire/kv-event.ts';

@@ -11,7 +11,22 @@ export const surfaces: Readonly<Record<string, Surface>> = {
   metrics: { budget: { values: 2, types: 6 } },
   // Discovery and EventPlane are the types of options that tests and siblings use; TypedClientOptions that of a member marked @internal.
   runtime: { budget: { values: 2, types: 18 }, forgotten: ['Discovery', 'EventPlane', 'TypedClientOptions'] },
-  'kv-router': { budget: { values: 2, types: 20 } },
+  // What receipts, selectors and stored blocks are made of, and the types of members marked @internal.
+  'kv-router': {
+    budget: { values: 2, types: 20 },
+    forgotten: [
+      'CostTerms',
+      'CostWeights',
+      'Eligibility',
+      'LoadColumns',
+      'MediaObject',
+      'PolicyProfile',
+      'RouterSettings',
+      'SelectionFacts',
+      'SelectorName',
+      'TierOverlaps',
+    ],
+  },
   multimodal: { budget: { values: 1, types: 7 } },
   llm: { budget: { values: 1, types: 16 } },
   internal: {},

@@ -1,3 +1,4 @@
+import type { KvRouterOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
 import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
@@ -11,8 +12,8 @@ import { ModelWatcher } from './model-watcher.ts';
 export interface FrontendOptions {
   /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. */
   http?: { host?: string; port?: number };
-  /** How workers are chosen; default `round-robin`. */
-  router?: { mode?: PolicyName };
+  /** How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count. */
+  router?: { mode?: PolicyName | 'kv' } & Partial<KvRouterOptions>;
   /** How often a request may move to another worker when its own is lost; 0, the default, is never. */
   migrationLimit?: number;
   /** Longest request that may move, prompt and answer together, in tokens. No limit by default. */
@@ -59,7 +60,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     new ModelWatcher(
       {
         runtime,
-        policy: options.router?.mode ?? 'round-robin',
+        router: options.router ?? {},
         migration: {
           limit: options.migrationLimit ?? 0,
           ...(options.migrationMaxSequence === undefined ? {} : { maxSequence: options.migrationMaxSequence }),

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
-import type { TokenRequest } from '@dynamo/kv-router';
-import { encodeTokenRequest } from '@dynamo/kv-router/internal';
-import { readTokenFrame } from '@dynamo/kv-router/internal';
+import type { KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
+import { encodeTokenRequest, KvRouting, readTokenFrame } from '@dynamo/kv-router/internal';
+import { parseEndpointPath } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions, type MovableCall } from '../clients/migrating.ts';
 import type { ServingModel } from './serving-model.ts';
 import type { ModelFileStore } from './model-files.ts';
@@ -12,10 +12,13 @@ import type { ModelFileStore } from './model-files.ts';
 /** Waits between attempts to load a model's files, in milliseconds; the last one repeats (spec llm 1.6). */
 const retryMs: readonly number[] = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 
+/** How a frontend chooses workers: a policy by name, or `kv`, whose options are those of the KV router. */
+export type RouterOptions = { readonly mode?: PolicyName | 'kv' } & Partial<KvRouterOptions>;
+
 /** What a worker set needs from its frontend. */
 export interface WorkerSetParts {
   readonly runtime: DistributedRuntime;
-  readonly policy: PolicyName;
+  readonly router: RouterOptions;
   readonly migration: Pick<MigrationOptions, 'limit' | 'maxSequence'>;
   /** Told whenever a request of a model has moved to another worker. */
   readonly onMove: (model: string, kind: 'new_request' | 'ongoing_request') => void;
@@ -39,6 +42,7 @@ export class WorkerSet implements AsyncDisposable {
   readonly #parts: WorkerSetParts;
   readonly #stop = new AbortController();
   readonly #loading: Promise<void>;
+  readonly #routing: Promise<KvRouting> | undefined;
 
   constructor(parts: WorkerSetParts, identity: { path: EndpointPath; namespace: string; card: WireCard; checksum: string }) {
     this.#parts = parts;
@@ -46,8 +50,10 @@ export class WorkerSet implements AsyncDisposable {
     this.namespace = identity.namespace;
     this.card = identity.card;
     this.checksum = identity.checksum;
+    const { mode = 'round-robin', ...options } = parts.router;
+    this.#routing = mode === 'kv' ? this.#openRouting(options) : undefined;
     this.#client = parts.runtime.openClient<TokenRequest, unknown>(identity.path, {
-      policy: this.#policy(parts.runtime.policy(parts.policy)),
+      policy: this.#policy(mode === 'kv' ? this.#kvPolicy() : parts.runtime.policy(mode)),
       encodeRequest: encodeTokenRequest,
       readItem: readTokenFrame,
     });
@@ -64,6 +70,20 @@ export class WorkerSet implements AsyncDisposable {
     this.model = undefined;
     await this.#loading;
     await this.#client[Symbol.asyncDispose]();
+    // One that could not be opened has nothing to close.
+    await (await this.#routing?.catch(() => undefined))?.[Symbol.asyncDispose]();
+  }
+
+  /** Blocks are those of the workers, as their card says. */
+  #openRouting(options: Partial<KvRouterOptions>): Promise<KvRouting> {
+    const routing = KvRouting.open(this.#parts.runtime, parseEndpointPath(this.path), { blockSize: this.card.kv_cache_block_size, ...options });
+    // Whoever asks for a worker hears of it.
+    routing.catch(() => undefined);
+    return routing;
+  }
+
+  #kvPolicy(): RoutePolicy {
+    return { pick: async (request, candidates, call) => ((await this.#routing) as KvRouting).policy.pick(request, candidates, call) };
   }
 
   /** Keeps to the members of this set, whoever else serves the endpoint, and notes where each call goes. */
@@ -88,6 +108,7 @@ export class WorkerSet implements AsyncDisposable {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const files = await this.#parts.files.load(this.card);
+        await (await this.#routing)?.ready();
         if (signal.aborted) return;
         this.model = {
           ...files,
