@@ -44,7 +44,7 @@ type Op = { op?: string; n?: number; msg?: string };
 
 /** The same operations as those of the Python peer. */
 async function* operate(request: Op): AsyncGenerator<unknown> {
-  if (request.op === 'count') for (let i = 0; i < (request.n ?? 0); i++) yield { i };
+  if (request.op === 'count' || request.op === 'ignore_stop') for (let i = 0; i < (request.n ?? 0); i++) yield { i };
   else if (request.op === 'raise_first') throw new DynamoError('invalid_argument', `ValueError: ${request.msg}`, { origin: 'backend' });
   else yield { echo: request };
 }
@@ -143,7 +143,8 @@ describe.skipIf('missing' in found).each(['http/protobuf', 'grpc'] as const)('ou
     for (const client of Object.values(clients)) {
       for (const request of [{ op: 'count', n: 5 }, { op: 'echo' }, { op: 'count', n: 0 }] as const) await collect(client.generate(request));
       await collect(client.generate({ op: 'raise_first', msg: 'no' })).catch(() => {});
-      for await (const _ of client.generate({ op: 'count', n: 2_000_000 })) break;
+      // It goes on after the stop: the items that nobody takes are an error of the work handler.
+      for await (const _ of client.generate({ op: 'ignore_stop', n: 2_000_000 })) break;
     }
     const inflight = async (): Promise<unknown[]> => {
       const texts = [await real.scrape(), await ours.metrics.text()];
