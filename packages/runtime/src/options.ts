@@ -11,6 +11,7 @@ import { readTlsSettings, type TlsSettings } from './net/tls-settings.ts';
 import type { EventPlane } from './planes/events/event-plane.ts';
 import type { EventPlaneName, EventSettings } from './planes/events/index.ts';
 import { defaultCapacity } from './planes/events/subscription.ts';
+import type { StatusServerOptions } from './system/server.ts';
 import { type NatsSettings, readNatsSettings } from './planes/nats/settings.ts';
 import type { RequestPlaneName } from './planes/request/index.ts';
 import { type TracingSettings, tracingOf } from './tracing/settings.ts';
@@ -78,8 +79,9 @@ export interface Settings {
   readonly quarantineMs: number;
   /** How many times the work of a CPU instance any other one does. */
   readonly deviceRatio: number;
-  readonly system: { readonly port: number; readonly host: string } | undefined;
+  readonly system: Pick<StatusServerOptions, 'host' | 'port' | 'healthPath' | 'livePath' | 'loras'> | undefined;
   readonly startsReady: boolean;
+  readonly healthCheck: { readonly enabled: boolean; readonly waitMs: number; readonly limitMs: number };
   readonly drainMs: number;
   /** Undefined: nothing is traced. */
   readonly tracing: TracingSettings | undefined;
@@ -126,7 +128,7 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
     eventPlane,
     events: {
       host: env['DYN_EVENT_PLANE_HOST'] || localAddress(),
-      broker: env['DYN_ZMQ_BROKER_URL'] || (isTrue(env['DYN_ZMQ_BROKER_ENABLED']) ? 'discover' : undefined),
+      broker: env['DYN_ZMQ_BROKER_URL'] || (isOn(env, 'DYN_ZMQ_BROKER_ENABLED') ? 'discover' : undefined),
       capacity: whole(env, 'DYN_ZMQ_EVENT_SUBSCRIBER_CHANNEL_CAPACITY', defaultCapacity),
     },
     nats: { ...readNatsSettings(env), ackMs: options.timeouts?.ackMs ?? whole(env, 'DYN_NATS_REQUEST_TIMEOUT_SECS', 10) * 1_000 },
@@ -140,8 +142,13 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
     },
     quarantineMs: whole(env, 'DYN_RUNTIME_INHIBITED_DURATION_SECS', 5) * 1_000,
     deviceRatio: ratioOf(env['DYN_ENCODER_CUDA_TO_CPU_RATIO']),
-    system: system === undefined ? undefined : { host, ...system },
-    startsReady: env['DYN_SYSTEM_STARTING_HEALTH_STATUS'] === 'ready',
+    system: system && { host, ...system, ...statusPaths(env), loras: isOn(env, 'DYN_LORA_ENABLED') },
+    startsReady: pick(env, 'DYN_SYSTEM_STARTING_HEALTH_STATUS', ['notready', 'ready']) === 'ready',
+    healthCheck: {
+      enabled: isOn(env, 'DYN_HEALTH_CHECK_ENABLED'),
+      waitMs: whole(env, 'DYN_CANARY_WAIT_TIME', 10) * 1_000,
+      limitMs: whole(env, 'DYN_HEALTH_CHECK_REQUEST_TIMEOUT', 3) * 1_000,
+    },
     drainMs: options.drainMs ?? whole(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30) * 1_000,
     tracing: options.tracing === false ? undefined : tracingOf(options.tracing === undefined ? env : { ...env, ...asVariables(options.tracing) }),
     log: speakingFor(options.log ?? silentLogger, 'dynamo_runtime'),
@@ -169,7 +176,30 @@ function whole(env: Environment, name: string, fallback: number): number {
 /** Within one process no socket is needed. */
 const eventPlanesFor = (discovery: unknown): readonly EventPlaneName[] => (discovery === 'mem' ? ['mem', 'zmq', 'nats'] : ['zmq', 'nats', 'mem']);
 
-const isTrue = (text: string | undefined): boolean => ['1', 'true', 'yes', 'on'].includes(text?.toLowerCase() ?? '');
+/** Words of a switch; anything else is refused. */
+const switchWords: Readonly<Record<string, boolean>> = { true: true, 1: true, yes: true, on: true, false: false, 0: false, no: false, off: false };
+
+function isOn(env: Environment, name: string): boolean {
+  const text = env[name] || 'false';
+  const value = Object.hasOwn(switchWords, text.toLowerCase()) ? switchWords[text.toLowerCase()] : undefined;
+  if (value === undefined)
+    throw new DynamoError('invalid_argument', `${name}='${text}': expected true or false`, { data: { name, value: text, field: name } });
+  return value;
+}
+
+/** Where /health and /live are. The real system falls over a path without its slash and over one that is taken. */
+const statusPaths = (env: Environment): { healthPath: string; livePath: string } => ({
+  healthPath: pathOf(env, 'DYN_SYSTEM_HEALTH_PATH', '/health'),
+  livePath: pathOf(env, 'DYN_SYSTEM_LIVE_PATH', '/live'),
+});
+
+function pathOf(env: Environment, name: string, fallback: string): string {
+  const path = env[name] || fallback;
+  if (/^\/[\w.~/-]+$/.test(path) && !/^\/(metrics|metadata|engine\/.*|v1\/.*)$/.test(path)) return path;
+  throw new DynamoError('invalid_argument', `${name}='${path}': expected a path of its own that begins with '/'`, {
+    data: { name, value: path, field: name },
+  });
+}
 
 const later = (what: string, instead: string): DynamoError =>
   new DynamoError('not_implemented', `${what} is not available in this version; ${instead}`);

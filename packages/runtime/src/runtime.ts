@@ -6,6 +6,7 @@ import { discoveries } from './discovery/index.ts';
 import type { Discovery } from './discovery/discovery.ts';
 import { createAdmission } from './endpoint/admission.ts';
 import type { Handler } from './endpoint/handler.ts';
+import type { Instance } from './endpoint/instance.ts';
 import type { EndpointPath } from './endpoint/path.ts';
 import { serveEndpoint, type Served, type ServeOptions, type ServeParts } from './endpoint/serve.ts';
 import { DynamoError } from './error.ts';
@@ -22,7 +23,9 @@ import type { RequestListener } from './planes/request/request-plane.ts';
 import { openSenders } from './planes/request/senders.ts';
 import { responsePlanes } from './planes/response/index.ts';
 import type { ResponseListener, ResponsePlane } from './planes/response/response-plane.ts';
-import { openStatusServer, StatusBoard } from './system/server.ts';
+import { ModelFiles } from './system/model-files.ts';
+import { openStatusServer, type StatusServer } from './system/server.ts';
+import { StatusBoard } from './system/status-board.ts';
 import type { Tracer } from './tracing/tracer.ts';
 
 /** The tracer of a runtime, for siblings that begin or pass on traces; undefined where nothing is traced. */
@@ -46,7 +49,10 @@ export class DistributedRuntime implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #board: StatusBoard;
+  readonly #files: ModelFiles;
+  readonly #status: StatusServer | undefined;
   readonly #served = new Set<AsyncDisposable>();
+  readonly #clients = new Set<AsyncDisposable>();
   readonly #clientParts: ClientParts;
   readonly #requests: () => Promise<RequestListener>;
   readonly #home: ResponsePlane;
@@ -62,6 +68,8 @@ export class DistributedRuntime implements AsyncDisposable {
     discovery: Discovery;
     stack: AsyncDisposableStack;
     board: StatusBoard;
+    files: ModelFiles;
+    status: StatusServer | undefined;
     metrics: RuntimeMetrics;
     tracer: Tracer | undefined;
   }) {
@@ -70,6 +78,8 @@ export class DistributedRuntime implements AsyncDisposable {
     this.#discovery = discovery;
     this.#stack = stack;
     this.#board = parts.board;
+    this.#files = parts.files;
+    this.#status = parts.status;
     this.#metrics = parts.metrics;
     this.#tracer = parts.tracer;
     this.metrics = parts.metrics.metrics;
@@ -77,10 +87,10 @@ export class DistributedRuntime implements AsyncDisposable {
     // First in, last out: planes that use it close before it does.
     const planes = { nats: stack.use(createNatsLink(settings.nats, settings.log)), tls: parts.tls };
     const requests = requestPlanes[settings.requestPlane](planes);
-    this.#requests = once(async () => stack.use(await requests.listen({ ...settings.request, log: settings.log })));
+    this.#requests = once(async () => keep(stack, await requests.listen({ ...settings.request, log: settings.log })));
     this.#home = responsePlanes.tcp(planes);
     const responses = once(async (): Promise<ResponseListener> =>
-      stack.use(await this.#home.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
+      keep(stack, await this.#home.listen({ ...settings.response, prologueMs: settings.timeouts.prologueMs, log: settings.log })),
     );
     this.#events = stack.use(openEvents(settings, discovery, planes.nats));
     const sender = openSenders({
@@ -92,8 +102,12 @@ export class DistributedRuntime implements AsyncDisposable {
       discovery,
       sender: stack.use(sender),
       responses,
+      onClosed: (client) => void this.#clients.delete(client),
       calls: () => ({ metrics: this.#metrics.calls(), tracer: parts.tracer }),
     };
+    stack.defer(() => endAll(this.#clients));
+    // Whoever waits for it hears of a failure; nobody may be waiting.
+    this.#closed.promise.catch((error: unknown) => settings.log.error({ error: String(error) }, 'the shutdown has failed'));
   }
 
   /**
@@ -102,19 +116,22 @@ export class DistributedRuntime implements AsyncDisposable {
    * @throws DynamoError `invalid_argument` for a bad option or variable, `not_implemented` for a plane of a later version.
    */
   static async connect(options: ConnectOptions = {}): Promise<DistributedRuntime> {
-    if (options.signal?.aborted === true) throw new DynamoError('cancelled', 'connecting was cancelled', { cause: options.signal.reason });
+    checkWanted(options.signal);
     const settings = settle(options);
     const tls = await loadTls(settings.tls, settings.log);
     await using undo = new AsyncDisposableStack();
     const discovery = undo.use(typeof settings.discovery === 'object' ? settings.discovery : await discoveries[settings.discovery](settings));
-    const board = new StatusBoard(settings.startsReady);
+    const board = new StatusBoard({ startsReady: settings.startsReady, healthChecks: settings.healthCheck.enabled });
+    const files = new ModelFiles();
     const metrics = openRuntimeMetrics({ instanceId: discovery.instanceId, limits: settings.request, log: settings.log });
-    if (settings.system !== undefined)
-      undo.use(await openStatusServer(board, { ...settings.system, log: settings.log, metrics: () => metrics.metrics.text() }));
+    const { log } = settings;
+    const status =
+      settings.system && undo.use(await openStatusServer(board, { ...settings.system, files, log, metrics: () => metrics.metrics.text() }));
     const tracer = await openTracing(settings, metrics);
     // Before the planes: the spans of what is drained go out too.
     if (tracer !== undefined) undo.use(tracer);
-    const runtime = new DistributedRuntime({ settings, tls, discovery, stack: undo.move(), board, metrics, tracer });
+    checkWanted(options.signal);
+    const runtime = new DistributedRuntime({ settings, tls, discovery, stack: undo.move(), board, files, status, metrics, tracer });
     const shutDown = (): void => runtime.#dispose();
     options.signal?.addEventListener('abort', shutDown, { once: true });
     runtime.signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', shutDown), { once: true });
@@ -153,6 +170,29 @@ export class DistributedRuntime implements AsyncDisposable {
   /** Serves an endpoint: resolved when it is reachable and discoverable. */
   async serve<Req, Res>(path: EndpointPath, handler: Handler<Req, Res>, options?: ServeOptions): Promise<Served> {
     this.#checkOpen();
+    const opening = this.#open(path, handler as Handler<unknown, unknown>, options);
+    // A shutdown that begins meanwhile waits for it, and ends it.
+    const part: AsyncDisposable = {
+      [Symbol.asyncDispose]: () =>
+        opening.then(
+          (served) => served[Symbol.asyncDispose](),
+          () => {},
+        ),
+    };
+    this.#served.add(part);
+    try {
+      const served = await opening;
+      // `closed` never rejects.
+      void served.closed.then(() => this.#served.delete(part));
+      this.#checkOpen();
+      return served;
+    } catch (error) {
+      this.#served.delete(part);
+      throw error;
+    }
+  }
+
+  async #open(path: EndpointPath, handler: Handler<unknown, unknown>, options?: ServeOptions): Promise<Served> {
     const parts: ServeParts = {
       settings: this.#settings,
       discovery: this.#discovery,
@@ -161,16 +201,9 @@ export class DistributedRuntime implements AsyncDisposable {
       admission: this.#admission,
       metrics: this.#metrics,
       tracer: this.#tracer,
+      board: this.#board,
     };
-    const served = await serveEndpoint(parts, path, handler as Handler<unknown, unknown>, options);
-    this.#served.add(served);
-    this.#board.set(served.instance.endpoint, true);
-    // `closed` never rejects.
-    void served.closed.then(() => {
-      this.#served.delete(served);
-      this.#board.set(served.instance.endpoint, undefined);
-    });
-    return served;
+    return serveEndpoint(parts, path, handler, options);
   }
 
   /** Opens a client of an endpoint, whether or not anybody serves it yet. */
@@ -181,7 +214,9 @@ export class DistributedRuntime implements AsyncDisposable {
   /** @internal */
   openClient<Req, Res>(path: EndpointPath, options?: TypedClientOptions<Req>): Client<Req, Res> {
     this.#checkOpen();
-    return this.#stack.use(openEndpointClient<Req, Res>(this.#clientParts, path, options));
+    const client = openEndpointClient<Req, Res>(this.#clientParts, path, options);
+    this.#clients.add(client);
+    return client;
   }
 
   /**
@@ -209,6 +244,29 @@ export class DistributedRuntime implements AsyncDisposable {
     return this.#board.route(name, handler);
   }
 
+  /**
+   * Hands out a model's file on the status server, until it is disposed. Its URL is there when that server is on.
+   *
+   * @internal
+   */
+  shareFile(
+    name: { endpoint: Pick<Instance, 'namespace' | 'component' | 'endpoint'>; slug: string; suffix?: string; file: string },
+    path: string,
+  ): { readonly url: string | undefined } & Disposable {
+    const shared = this.#files.share(name, path);
+    const url = this.#status && `${this.#status.url}${shared.urlPath}`;
+    return { url, [Symbol.dispose]: () => shared[Symbol.dispose]() };
+  }
+
+  /**
+   * Where the status server is reached, `http://HOST:PORT`, when it is on.
+   *
+   * @internal
+   */
+  get statusUrl(): string | undefined {
+    return this.#status?.url;
+  }
+
   /** Says whether this process is ready for traffic, as the status server shows it. */
   setReady(ready: boolean): void {
     this.#board.ready = ready;
@@ -226,14 +284,39 @@ export class DistributedRuntime implements AsyncDisposable {
 
   async #shutDown(): Promise<void> {
     this.#stopping.abort(new DynamoError('cancelled', 'the runtime is shutting down'));
-    this.#board.ready = false;
-    await Promise.all([...this.#served].map((served) => served[Symbol.asyncDispose]()));
-    await this.#stack.disposeAsync();
+    this.#board.withdraw();
+    // One that can't be withdrawn must not keep the others from their end, nor the planes from closing.
+    try {
+      await endAll(this.#served);
+    } finally {
+      await this.#stack.disposeAsync();
+    }
   }
 
   #checkOpen(): void {
-    if (this.signal.aborted) throw new DynamoError('unavailable', 'the runtime is shutting down');
+    if (this.signal.aborted) throw shuttingDown();
   }
+}
+
+const shuttingDown = (): DynamoError => new DynamoError('unavailable', 'the runtime is shutting down');
+
+function checkWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new DynamoError('cancelled', 'connecting was cancelled', { cause: signal.reason });
+}
+
+/** Lets the stack own a part that has just been opened; one that comes too late is closed again. */
+async function keep<T extends AsyncDisposable>(stack: AsyncDisposableStack, part: T): Promise<T> {
+  if (!stack.disposed) return stack.use(part);
+  await part[Symbol.asyncDispose]();
+  throw shuttingDown();
+}
+
+/** Disposes all parts at once and waits for every one; throws the failures then. */
+async function endAll(parts: Iterable<AsyncDisposable>): Promise<void> {
+  const ends = await Promise.allSettled([...parts].map((part) => part[Symbol.asyncDispose]()));
+  const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} parts could not be ended`);
 }
 
 /** The event plane that the settings name, on the records of this runtime's discovery. */

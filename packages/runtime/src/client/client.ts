@@ -27,6 +27,8 @@ export interface ClientParts {
   readonly responses: () => Promise<ResponseListener>;
   /** Asked once a client. */
   readonly calls: () => CallRecorder;
+  /** Told when a client has been disposed. */
+  readonly onClosed?: (client: AsyncDisposable) => void;
 }
 
 /** How siblings open a client whose requests and items have a wire form of their own. */
@@ -75,8 +77,9 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     return itemsOf(() => this.#call(request, options));
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#set[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#set[Symbol.asyncDispose]();
+    this.#parts.onClosed?.(this);
   }
 
   async *#call(request: Req, call: CallOptions): AsyncGenerator<readonly Res[]> {

@@ -85,7 +85,10 @@ export class InstanceSet implements AsyncDisposable {
       const wake = (): void => resolve();
       this.#waiters.add(wake);
       for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
+      // Discovery itself does not keep a process alive; somebody who waits for it does.
+      const alive = setInterval(() => {}, 60_000);
       await promise;
+      clearInterval(alive);
       this.#waiters.delete(wake);
       for (const signal of signals) signal.removeEventListener('abort', wake);
     }

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly meter: RequestMeter;
   /** Whether the handler takes one item or a stream of them. */
   readonly input: 'item' | 'stream';
+  /** Told whenever items are on their way to the caller. */
+  readonly onItems?: (() => void) | undefined;
 }
 
 /** Opens a request's envelope; refuses with a text what the caller could never hear the answer of. */
@@ -67,6 +69,8 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
   };
   const onShutdown = (): void => context.kill(options.signal.reason);
   options.signal.addEventListener('abort', onShutdown, { once: true });
+  // One that waited for a place may begin after that.
+  if (options.signal.aborted) onShutdown();
   let writer: ResponseWriter | undefined;
   let input: RequestInput | undefined;
   try {
@@ -82,6 +86,7 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
           break;
         }
         const full = write(writer, batch, meter);
+        options.onItems?.();
         if (full !== undefined) await full;
       }
       input?.leave();

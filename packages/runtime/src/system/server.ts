@@ -1,89 +1,104 @@
+import { localAddress } from '../net/address.ts';
 import type { Logger } from '../log.ts';
+import { answerEngine } from './engine-routes.ts';
+import { type Asked, plain, type Reply, serveHttp, text } from './http.ts';
+import { listLoras, loadLora, unloadLora } from './loras.ts';
+import type { ModelFiles } from './model-files.ts';
+import { percentDecode } from './percent.ts';
+import type { StatusBoard } from './status-board.ts';
 
-/** What the status server shows. */
-export class StatusBoard {
-  ready: boolean;
-  readonly #started = process.hrtime.bigint();
-  readonly #endpoints = new Map<string, boolean>();
-  readonly #routes = new Map<string, (body: unknown) => Promise<unknown>>();
-
-  constructor(ready: boolean) {
-    this.ready = ready;
-  }
-
-  /** Shows an endpoint as ready or not; undefined takes it off. */
-  set(endpoint: string, ready: boolean | undefined): void {
-    if (ready === undefined) this.#endpoints.delete(endpoint);
-    else this.#endpoints.set(endpoint, ready);
-  }
-
-  route(name: string, handler: (body: unknown) => Promise<unknown>): Disposable {
-    this.#routes.set(name, handler);
-    return { [Symbol.dispose]: () => void this.#routes.delete(name) };
-  }
-
-  find(name: string): ((body: unknown) => Promise<unknown>) | undefined {
-    return this.#routes.get(name);
-  }
-
-  /** Body of /health and /live, in the real system's form (spec runtime-wire 14). */
-  health(): string {
-    const nanos = process.hrtime.bigint() - this.#started;
-    const endpoints = Object.fromEntries([...this.#endpoints].map(([name, ready]) => [name, ready ? 'ready' : 'notready']));
-    const uptime = { secs: Number(nanos / 1_000_000_000n), nanos: Number(nanos % 1_000_000_000n) };
-    return JSON.stringify({ status: this.ready ? 'ready' : 'notready', uptime, endpoints });
-  }
+/** What the status server shows, and where. */
+export interface StatusServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly healthPath: string;
+  readonly livePath: string;
+  /** Whether /v1/loras is there. */
+  readonly loras: boolean;
+  readonly log: Logger;
+  readonly metrics: () => Promise<string>;
+  readonly files: ModelFiles;
 }
 
-const plain = 'text/plain; charset=utf-8';
+/** An open status server. */
+export interface StatusServer extends AsyncDisposable {
+  /** `http://HOST:PORT` as other machines reach it. */
+  readonly url: string;
+}
+
+/** One path and what may be asked of it; undefined for a path that is another route's. */
+interface Route {
+  readonly allow: string;
+  answer(asked: Asked): Promise<Reply> | Reply;
+}
+
+const reading = 'GET,HEAD';
 
 /** Opens the status server of spec runtime-wire 14. */
-export async function openStatusServer(
-  board: StatusBoard,
-  options: { host: string; port: number; log: Logger; metrics: () => Promise<string> },
-): Promise<AsyncDisposable> {
-  const { fastify } = await import('fastify');
-  const server = fastify({ logger: false, forceCloseConnections: true });
-  server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  for (const path of ['/health', '/live']) {
-    server.get(path, (_request, reply) =>
-      reply
-        .code(board.ready ? 200 : 503)
-        .type(plain)
-        .send(board.health()),
-    );
-  }
-  // Without a version, unlike other exporters (spec metrics 4).
-  server.get('/metrics', async (_request, reply) => {
-    reply.type(plain);
+export async function openStatusServer(board: StatusBoard, options: StatusServerOptions): Promise<StatusServer> {
+  const fixed = fixedRoutes(board, options);
+  const server = await serveHttp(options, async (asked) => {
     try {
-      return await reply.send(await options.metrics());
+      const route = fixed.get(asked.path) ?? openRoute(asked.path, board, options);
+      if (route === undefined) return text(404, 'Route not found');
+      if (route.allow !== '' && !route.allow.split(',').includes(asked.method)) return { status: 405, allow: route.allow };
+      return await route.answer(asked);
     } catch (error) {
-      options.log.error({ error: String(error) }, 'a scrape failed');
-      return reply.code(500).send(String(error));
+      options.log.error({ error: String(error), path: asked.path }, 'the status server failed');
+      return text(500, String(error));
     }
   });
-  server.get('/metadata', (_request, reply) => reply.code(404).type(plain).send('Discovery metadata not available'));
-  server.all<{ Params: { '*': string } }>('/engine/*', async (request, reply) => {
-    const name = request.params['*'];
-    const handler = board.find(name);
-    reply.type(plain);
-    if (handler === undefined) return reply.code(404).send(JSON.stringify({ error: 'Route not found', message: `Route /engine/${name} not found` }));
-    let body: unknown = {};
-    try {
-      if (typeof request.body === 'string' && request.body !== '') body = JSON.parse(request.body);
-    } catch (error) {
-      return reply.code(400).send(JSON.stringify({ error: 'Invalid JSON', message: String(error) }));
-    }
-    try {
-      return await reply.send(JSON.stringify(await handler(body)));
-    } catch (error) {
-      return reply.code(500).send(JSON.stringify({ error: 'Handler error', message: String(error) }));
-    }
-  });
-  server.setNotFoundHandler((_request, reply) => reply.code(404).type(plain).send('Route not found'));
-  const address = await server.listen({ host: options.host, port: options.port });
-  options.log.info({ address }, 'status server listens');
-  return { [Symbol.asyncDispose]: () => server.close() };
+  const host = ['0.0.0.0', '::'].includes(options.host) ? localAddress() : options.host;
+  const url = `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${server.port}`;
+  options.log.info({ url }, 'status server listens');
+  return { url, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
+
+function fixedRoutes(board: StatusBoard, options: StatusServerOptions): ReadonlyMap<string, Route> {
+  const health: Route = { allow: reading, answer: () => text(board.healthy ? 200 : 503, board.health()) };
+  const routes = new Map<string, Route>([
+    [options.healthPath, health],
+    [options.livePath, health],
+    // Without a version in its type, unlike other exporters (spec metrics 4).
+    ['/metrics', { allow: reading, answer: async () => ({ status: 200, type: plain, body: await options.metrics() }) }],
+    ['/metadata', { allow: reading, answer: () => text(404, 'Discovery metadata not available') }],
+  ]);
+  if (options.loras)
+    routes.set('/v1/loras', {
+      allow: 'GET,HEAD,POST',
+      answer: (asked) => (asked.method === 'POST' ? loadLora(board, asked) : listLoras(board)),
+    });
+  return routes;
+}
+
+/** Routes whose path has open parts. */
+function openRoute(path: string, board: StatusBoard, options: StatusServerOptions): Route | undefined {
+  const engine = after('/engine/', path);
+  if (engine !== undefined) return { allow: '', answer: (asked) => named(engine, 'path', (name) => answerEngine(board, name, asked)) };
+  const lora = options.loras ? after('/v1/loras/', path) : undefined;
+  if (lora !== undefined) return { allow: 'DELETE', answer: () => named(lora, 'lora_name', (name) => unloadLora(board, name)) };
+  const file = after('/v1/metadata/', path)?.split('/');
+  if (file === undefined || file.length < fileParts.length || file.slice(0, fileParts.length).includes('')) return undefined;
+  return { allow: reading, answer: () => answerFile(file, options.files) };
+}
+
+/** Parts of a file's path, by the names under which they are complained of. */
+const fileParts = ['namespace', 'component', 'endpoint', 'model_slug', 'suffix', 'filename'] as const;
+
+function answerFile(segments: readonly string[], files: ModelFiles): Promise<Reply> | Reply {
+  const parts = [...segments.slice(0, fileParts.length - 1), segments.slice(fileParts.length - 1).join('/')];
+  const decoded = parts.map(percentDecode);
+  const bad = decoded.indexOf(undefined);
+  return bad === -1 ? files.answer(decoded as string[]) : notText(fileParts[bad] ?? '');
+}
+
+const named = (encoded: string, part: string, answer: (name: string) => Promise<Reply>): Promise<Reply> | Reply => {
+  const name = percentDecode(encoded);
+  return name === undefined ? notText(part) : answer(name);
+};
+
+const notText = (part: string): Reply => text(400, `Invalid URL: Invalid UTF-8 in \`${part}\``);
+
+/** What follows a prefix, when anything does. */
+const after = (prefix: string, path: string): string | undefined =>
+  path.length > prefix.length && path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
