@@ -73,7 +73,10 @@ export class RadixTree {
 
   /** Forgets a worker. */
   removeWorker(workerId: bigint): void {
-    this.clearAllBlocks(workerId);
+    for (const rank of this.#ranks.ranksOf(workerId).slice()) {
+      this.#core.forgetRank(rank);
+      this.#ranks.release(rank);
+    }
   }
 
   /** Forgets a worker's blocks. */
