@@ -20,9 +20,14 @@ export class Outlet {
     return this.#socket.writableNeedDrain ? this.#drained() : undefined;
   }
 
-  /** Gathers what is sent within one turn, so that tokens which arrive together leave together. */
+  /**
+   * Gathers what is sent within one turn, so that tokens which arrive together leave together.
+   *
+   * They leave after the turn has read its sockets: writing to a caller that has gone would close the socket over the kill
+   * that it has sent last.
+   */
   send(frame: Uint8Array): void {
-    if (this.#gathered.length === 0) process.nextTick(() => this.flush());
+    if (this.#gathered.length === 0) setImmediate(() => this.flush());
     this.gather(frame);
     if (this.#gatheredBytes >= gatherBytes) this.flush();
   }

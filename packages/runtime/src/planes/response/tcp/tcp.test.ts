@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { encodeHandshake, encodePrologue } from '../../../wire/control.ts';
+import { encodeHandshake, encodePrologue, words } from '../../../wire/control.ts';
 import { encodeTwoPart } from '../../../wire/two-part.ts';
 import { plainText, tcpBytes } from '../../testing/stage.ts';
 import { inputContract } from '../input.contract.ts';
@@ -25,4 +25,25 @@ test.each([
   await closing;
   stream.leave();
   socket.destroy();
+});
+
+test('a kill is heard although its caller has gone at once and the worker writes before it listens', async () => {
+  await using listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const heard: string[] = [];
+  const writer = plane.callHome({
+    to: { address: `127.0.0.1:${(listener.address() as AddressInfo).port}`, subject: 's' },
+    codec: 'msgpack',
+    connectMs: 1_000,
+    onCancel: (how) => heard.push(how),
+  });
+  const [caller] = (await once(listener, 'connection')) as [Socket];
+  await once(caller, 'data');
+  // From a timer, as a handler that paces itself.
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  caller.write(encodeTwoPart({ header: words.kill }));
+  caller.resetAndDestroy();
+  void writer.write([{ i: 0 }]);
+  await expect.poll(() => heard).toEqual(['kill']);
+  writer.drop();
 });
