@@ -105,3 +105,21 @@ test('a reader slower than its worker keeps the memory of both flat', async () =
   expect(second.here - first.here).toBeLessThan(250 << 20);
   expect(second.there - first.there).toBeLessThan(250 << 20);
 });
+
+test('a process that only waits for a worker stays until one comes', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'dynamo-survival-'));
+  const source = `import { DistributedRuntime } from '@dynamo/runtime';
+    await using runtime = await DistributedRuntime.connect({ discovery: 'file' });
+    const client = await runtime.client('demo.nobody.generate');
+    await client.ready({ signal: AbortSignal.timeout(500) }).catch((error) => console.log(error.code));`;
+  const child = spawn(process.execPath, ['--conditions=@dynamo/source', '--input-type=module', '--eval', source], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    env: { ...process.env, DYN_FILE_KV: root, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const said: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => said.push(chunk));
+  const [exit] = (await once(child, 'close')) as [number];
+  await rm(root, { recursive: true, force: true });
+  expect({ exit, said: Buffer.concat(said).toString() }).toEqual({ exit: 0, said: 'cancelled\n' });
+});
