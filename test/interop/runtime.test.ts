@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, DistributedRuntime, DynamoError } from '@dynamo/runtime';
 import { collect, decodeError } from '@dynamo/runtime/internal';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { callFromPython, findPython, type Peer, scene, startPeer } from './python.ts';
+import { callFromPython, findPython, scene, startPeer } from './python.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
@@ -22,11 +22,10 @@ const wireError = (row: ErrorRow): Record<string, unknown> => JSON.parse(row.fra
 describe.skipIf('missing' in found)('our client, the real Python worker', () => {
   const stack = new AsyncDisposableStack();
   let client: Client<Record<string, unknown>, Record<string, unknown>>;
-  let worker: Peer;
   beforeAll(async () => {
     const { env } = stack.use(await scene());
     Object.assign(process.env, env, { DYN_RUNTIME_INHIBITED_DURATION_SECS: '0' });
-    worker = stack.use(startPeer(python, 'py_worker.py', { args: [], env }));
+    stack.use(startPeer(python, 'py_worker.py', { args: [], env }));
     const runtime = stack.use(await DistributedRuntime.connect());
     client = await runtime.client('demo.backend.generate');
     await client.ready();
@@ -64,21 +63,6 @@ describe.skipIf('missing' in found)('our client, the real Python worker', () => 
     expect(all.map((items) => items.length)).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
   });
 
-  test('an aborted signal stops, a left loop kills', async () => {
-    const abort = new AbortController();
-    const reading = (async () => {
-      for await (const _ of client.generate({ op: 'wait', delay: 0.02 }, { id: 'stopped', signal: abort.signal })) abort.abort();
-    })();
-    await expect(reading).rejects.toMatchObject({ code: 'cancelled' });
-    for await (const _ of client.generate({ op: 'wait', delay: 0.02 }, { id: 'left' })) break;
-    const waits = (): Record<string, unknown>[] => worker.lines.filter((line) => line['event'] === 'wait_end');
-    await expect.poll(() => waits().length, { timeout: 5_000 }).toBe(2);
-    expect(waits()).toMatchObject([
-      { stopped: true, killed: false },
-      { stopped: true, killed: true },
-    ]);
-  });
-
   test.each(rows.map((row) => [row.name, row] as const))('error row %s', async (_name, row) => {
     const wire = wireError(row);
     const error = await collect(client.generate(row.request)).then(
@@ -95,12 +79,11 @@ describe.skipIf('missing' in found)('the real Python client, our worker', () => 
   const cancelled: unknown[] = [];
   const drops: (() => void)[] = [];
   let env: Record<string, string>;
-  let runtime: DistributedRuntime;
   let id: bigint;
   beforeAll(async () => {
     ({ env } = stack.use(await scene()));
     Object.assign(process.env, env);
-    runtime = stack.use(await DistributedRuntime.connect());
+    const runtime = stack.use(await DistributedRuntime.connect());
     const served = await runtime.serve<Record<string, never>, unknown>('demo.ours.generate', async function* (request, context) {
       const { n, delay, code, reason, message, origin } = request as { n?: number; delay?: number } & Record<string, string>;
       context.signal.addEventListener('abort', () => cancelled.push(context.signal.reason), { once: true });
@@ -151,12 +134,5 @@ describe.skipIf('missing' in found)('the real Python client, our worker', () => 
       const shown = `${String(wire['class'])}: ${String(wire['diagnostic'])}`;
       if (wire['public'] === undefined) expect(ends[index], row.name).toMatchObject({ msg: shown });
     }
-  });
-
-  test('a worker that shuts down finishes what it has begun', async () => {
-    const calling = call('round_robin', '{"n":40,"delay":50}');
-    await sleep(3_500);
-    await runtime[Symbol.asyncDispose]();
-    expect((await calling).at(-1)).toMatchObject({ end: 'ok', items: 40 });
   });
 });

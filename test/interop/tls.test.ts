@@ -2,7 +2,7 @@ import { DistributedRuntime, DynamoError } from '@dynamo/runtime';
 import { collect } from '@dynamo/runtime/internal';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CertificateFolder, missingOpenssl, openCertificateFolder } from '../../packages/runtime/src/testing/certificates.ts';
-import { cell, type Scene, testCells } from './matrix.ts';
+import { cell, type Scene, testCells } from './cells.ts';
 import { callFromPython, findPython, scene, startPeer } from './python.ts';
 
 const found = findPython();

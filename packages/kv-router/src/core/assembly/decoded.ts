@@ -50,13 +50,6 @@ export function eventAt(i: u32): usize {
   return load<usize>(EVENTS) + <usize>i * BYTES;
 }
 
-function clear(event: usize, start: u32): void {
-  v128.store(event, i64x2.splat(0));
-  v128.store(event, i64x2.splat(0), 16);
-  v128.store(event, i64x2.splat(0), 32);
-  store<u32>(event, start, START);
-}
-
 /** A new, empty event; 0 without memory. */
 export function newEvent(): usize {
   const wanted = (<usize>events + 1) * BYTES;
@@ -65,14 +58,17 @@ export function newEvent(): usize {
     return 0;
   }
   const event = eventAt(events++);
-  clear(event, blocks);
+  memory.fill(event, 0, BYTES);
+  store<u32>(event, blocks, START);
   return event;
 }
 
 /** Takes back what an event has brought so far. */
 export function emptyEvent(event: usize): void {
-  blocks = load<u32>(event, START);
-  clear(event, blocks);
+  const start = load<u32>(event, START);
+  memory.fill(event, 0, BYTES);
+  store<u32>(event, start, START);
+  blocks = start;
 }
 
 /** Adds a block to the newest event. */

@@ -8,7 +8,7 @@ import { type Peer, startPeer } from './python.ts';
 /** Whose process it is: one of this repository, or the real ai-dynamo 1.6.1. */
 export type Side = 'ours' | 'real';
 
-/** One cell of the matrix. Its test's name is these words joined by ` x `, so that a table can be made from a report. */
+/** The name of a cell's test: one call of one client to one worker. What needs no certificates is in the matrix (docs/interop.md). */
 export const cell = (client: Side, worker: Side, at: { discovery: string; plane: string }, verb: string): string =>
   [client, worker, at.discovery, at.plane, verb].join(' x ');
 
