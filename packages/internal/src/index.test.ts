@@ -2,7 +2,7 @@ import { DistributedRuntime } from '@dynamo/runtime';
 import { mem, MemStore } from '@dynamo/runtime/internal';
 import { expect, test } from 'vitest';
 import * as internal from './index.ts';
-import { CancellationToken, Context, ModelDeploymentCard, Namespace } from './index.ts';
+import { blockHashes, CancellationToken, Context, ModelDeploymentCard, Namespace, RadixTree } from './index.ts';
 
 test('the door shows these values and no others', () => {
   expect(Object.keys(internal).toSorted()).toEqual([
@@ -12,7 +12,11 @@ test('the door shows these values and no others', () => {
     'ModelDeploymentCard',
     'ModelRuntimeConfig',
     'Namespace',
+    'OverlapScores',
+    'RadixTree',
+    'blockHashes',
     'linkSignals',
+    'loraId',
   ]);
 });
 
@@ -60,4 +64,20 @@ test('a planner counts workers, reads their cards and calls one of them, through
   expect(counts).toEqual([1, 0]);
   await published[Symbol.asyncDispose]();
   expect(await ModelDeploymentCard.list(planner, { namespace: 'plan' })).toEqual([]);
+});
+
+test('a prefix tree fed by hand answers for the hashes of a prompt', () => {
+  const tree = new RadixTree();
+  const [first, second] = blockHashes([1, 2, 3, 4, 5], { blockSize: 2 });
+  const blocks = [first, second].map((hash, i) => `{"block_hash":${i + 1},"tokens_hash":${hash}}`);
+  tree.applyEvent(9n, `{"event_id":1,"dp_rank":1,"data":{"stored":{"parent_hash":null,"blocks":[${blocks.join(',')}]}}}`);
+  const asked = blockHashes([1, 2, 3, 4, 6, 7], { blockSize: 2 });
+  expect(tree.findMatches(asked).scores).toEqual([{ workerId: 9n, dpRank: 1, score: 2 }]);
+  expect(tree.dumpTreeAsEvents()).toEqual([
+    `{"worker_id":9,"storage_tier":"device","residency_domain":"worker","event":{"event_id":0,"data":{"stored":{"parent_hash":null,"start_position":null,"blocks":[${blocks.map((block) => block.replace('}', ',"mm_extra_info":null}')).join(',')}]}},"dp_rank":1}}`,
+  ]);
+  expect(() => tree.applyEvent(9n, '{"event_id":2}')).toThrow('Failed to deserialize KvCacheEvent');
+  expect(() => tree.applyEvent(9n, '{"event_id":2,"data":{"removed":{"block_hashes":[77]}}}')).toThrow('Failed to apply event: Failed to find block');
+  tree.removeWorker(9n);
+  expect(tree.findMatches(asked).scores).toEqual([]);
 });

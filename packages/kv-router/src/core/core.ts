@@ -246,11 +246,15 @@ export class Core {
     return this.wasm.find(address, n, flags);
   }
 
-  /** Looks token hashes up and returns (rank, score) pairs, two numbers each: a copy. */
-  find(hashes: BigUint64Array, earlyExit = false): Uint32Array {
+  /** Looks token hashes up and returns (rank, score) pairs, two numbers each: a copy, as a list, which costs less than an array of u32. */
+  find(hashes: BigUint64Array, earlyExit = false): readonly number[] {
     const count = this.findAt(this.writeHashes(hashes), hashes.length, earlyExit ? 1 : 0);
-    const at = count === 0 ? 0 : this.wasm.pairsArea() >>> 2;
-    return this.words.slice(at, at + 2 * count);
+    if (count === 0) return [];
+    const { words } = this;
+    const first = this.wasm.pairsArea() >>> 2;
+    const pairs = new Array<number>(2 * count);
+    for (let i = 0; i < 2 * count; i++) pairs[i] = words[first + i] as number;
+    return pairs;
   }
 
   /** Looks token hashes up on all tiers; `tier` then has the blocks by rank. */

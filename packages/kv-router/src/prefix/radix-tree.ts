@@ -12,10 +12,10 @@ export interface OverlapScore {
 
 /** Who holds how much of a prompt: read out of the answer when it is asked for. */
 export class OverlapScores {
-  readonly #pairs: Uint32Array;
+  readonly #pairs: readonly number[];
   readonly #ranks: Ranks;
 
-  constructor(pairs: Uint32Array, ranks: Ranks) {
+  constructor(pairs: readonly number[], ranks: Ranks) {
     this.#pairs = pairs;
     this.#ranks = ranks;
   }
@@ -73,7 +73,10 @@ export class RadixTree {
 
   /** Forgets a worker. */
   removeWorker(workerId: bigint): void {
-    this.clearAllBlocks(workerId);
+    for (const rank of this.#ranks.ranksOf(workerId).slice()) {
+      this.#core.forgetRank(rank);
+      this.#ranks.release(rank);
+    }
   }
 
   /** Forgets a worker's blocks. */

@@ -127,8 +127,15 @@ export function readPrefill(first: TokenChunk | undefined): PrefillOutcome {
     return { type: 'answer', chunk: { ...first, extra } };
   }
   const details = first.usage?.promptTokensDetails;
-  return { type: 'decode', disaggregatedParams: params, ...(details === undefined || details === null ? {} : { promptTokensDetails: details }) };
+  return {
+    type: 'decode',
+    disaggregatedParams: params,
+    ...(details === undefined || details === null ? {} : { promptTokensDetails: detailsOf(details) }),
+  };
 }
+
+/** Token counts with the two members that the real frontend writes, whatever the engine left out. */
+const detailsOf = (details: object): unknown => ({ audio_tokens: null, cached_tokens: null, ...details });
 
 /** What a decision about a bypass is made from. */
 export interface BypassFacts {

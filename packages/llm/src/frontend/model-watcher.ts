@@ -24,7 +24,7 @@ export interface ModelEvents {
 
 /** Follows the model cards in discovery and keeps the worker sets that the routes look up. */
 export class ModelWatcher implements ModelDirectory, AsyncDisposable {
-  readonly #parts: Omit<WorkerSetParts, 'onReady'>;
+  readonly #parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf'>;
   readonly #filter: WatchFilter;
   readonly #events: ModelEvents;
   readonly #stop = new AbortController();
@@ -35,16 +35,18 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   #byName: ReadonlyMap<string, readonly WorkerSet[]> = new Map();
   #turn = 0;
 
-  constructor(parts: Omit<WorkerSetParts, 'onReady'>, options: { filter: WatchFilter; events: ModelEvents }) {
+  constructor(parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf'>, options: { filter: WatchFilter; events: ModelEvents }) {
     this.#parts = parts;
     this.#filter = options.filter;
     this.#events = options.events;
     this.#loop = this.#follow().catch((error: unknown) => parts.runtime.log.error({ error: String(error) }, 'the watch of models has ended'));
   }
 
-  find(name: string, surface: Surface): ServingModel | undefined {
+  find(name: string, surface: Surface): ServingModel | 'not-ready' | undefined {
     // A model whose files are still being loaded is not there yet (spec llm 1.6).
-    const ready = (this.#byName.get(name) ?? []).flatMap((set) => (set.model !== undefined && offers(set, surface) ? [set.model] : []));
+    const sets = (this.#byName.get(name) ?? []).filter((set) => set.model !== undefined && offers(set, surface));
+    const ready = sets.flatMap((set) => (set.model !== undefined && this.#missing(set).length === 0 ? [set.model] : []));
+    if (ready.length === 0 && sets.length > 0) return 'not-ready';
     return ready.length > 1 ? ready[this.#turn++ % ready.length] : ready[0];
   }
 
@@ -56,7 +58,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   list(): readonly ListedModel[] {
     const listed = new Map<string, ListedModel>();
     for (const set of this.#sets.values()) {
-      if (set.model === undefined) continue;
+      if (set.model === undefined || set.role === 'prefill' || this.#missing(set).length > 0) continue;
       for (const id of set.names) if (!listed.has(id)) listed.set(id, { id, created: set.created, contextLength: set.card.context_length });
     }
     return [...listed.values()];
@@ -65,9 +67,29 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   readiness(name: string): readonly Readiness[] | undefined {
     const sets = this.#byName.get(name)?.filter((set) => set.model !== undefined);
     if (sets === undefined || sets.length === 0) return undefined;
-    const namespaces = new Map<string, number>();
-    for (const set of sets) namespaces.set(set.namespace, (namespaces.get(set.namespace) ?? 0) + set.members.size);
-    return [...namespaces].map(([namespace, workers]) => ({ namespace, workers, ready: workers > 0 }));
+    return [...Map.groupBy(sets, ({ namespace }) => namespace)].map(([namespace, here]) => {
+      const missing = [...new Set(here.flatMap((set) => this.#missing(set)))];
+      const roles = [...Map.groupBy(here, ({ role }) => role)].map(([role, of]) => ({
+        role,
+        workers: of.reduce((sum, { members }) => sum + members.size, 0),
+        needs: of[0]?.card.needs ?? [],
+      }));
+      return { namespace, roles, missing, ready: missing.length === 0 && here.some(({ role }) => role !== 'prefill') };
+    });
+  }
+
+  /** The roles that a set waits for: those of its first alternative that nobody in its namespace has (spec llm 1.2). */
+  #missing(set: WorkerSet): string[] {
+    const { needs } = set.card;
+    if (needs.length === 0) return [];
+    const present = new Set(this.#beside(set).map(({ role }) => role));
+    if (needs.some((all) => all.every((role) => present.has(role)))) return [];
+    return (needs[0] ?? []).filter((role) => !present.has(role));
+  }
+
+  /** The sets of the same model in the same namespace. */
+  #beside(set: WorkerSet): WorkerSet[] {
+    return (this.#byName.get(set.card.display_name) ?? []).filter(({ namespace, members }) => namespace === set.namespace && members.size > 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,9 +128,13 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     const checksum = await cardChecksum(card);
     if (present === undefined) {
       const path = `${namespace}.${component}.${endpoint}` as EndpointPath;
-      const parts = { ...this.#parts, onReady: () => this.#events.added?.(card) };
+      const parts: WorkerSetParts = {
+        ...this.#parts,
+        onReady: () => this.#events.added?.(card),
+        prefillOf: (set) => this.#beside(set).find(({ role, model }) => role === 'prefill' && model !== undefined),
+      };
       const opened = new WorkerSet(parts, { path, namespace, card, checksum });
-      opened.members.add(id);
+      opened.members.set(id, card);
       this.#sets.set(key, opened);
       this.#index();
       return opened;
@@ -117,7 +143,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
       log.warn({ model: card.display_name, instance: id }, 'rejected a worker whose model card differs from that of its worker set');
       return undefined;
     }
-    present.members.add(id);
+    present.members.set(id, card);
     return present;
   }
 

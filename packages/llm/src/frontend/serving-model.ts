@@ -43,14 +43,17 @@ export interface ListedModel {
 /** Who serves a model in one namespace, as `/v1/models/{id}/ready` tells it. */
 export interface Readiness {
   readonly namespace: string;
-  readonly workers: number;
   readonly ready: boolean;
+  /** Workers by their role, with what they need to be of use. */
+  readonly roles: readonly { readonly role: string; readonly workers: number; readonly needs: readonly (readonly string[])[] }[];
+  /** Roles that have nobody and are needed. */
+  readonly missing: readonly string[];
 }
 
 /** The models that the frontend serves now; kept by the model watcher, read by the routes. */
 export interface ModelDirectory {
-  /** Undefined where nobody has the name on this surface: HTTP 404. */
-  find(name: string, surface: Surface): ServingModel | undefined;
+  /** Undefined where nobody has the name on this surface (HTTP 404); `not-ready` while those who have it wait for workers of another role. */
+  find(name: string, surface: Surface): ServingModel | 'not-ready' | undefined;
   /** Whether any live model has the surface: without one the route answers 404 with an empty body (spec llm 3.1). */
   has(surface: Surface): boolean;
   list(): readonly ListedModel[];
@@ -58,7 +61,10 @@ export interface ModelDirectory {
   readiness(name: string): readonly Readiness[] | undefined;
 }
 
-/** Which instance a call went to, for those who tell their client. */
+/** Which instances a call went to, for those who tell their client. */
 export interface Placed {
   instance?: InstanceId;
+  dpRank?: number;
+  /** The worker that read the prompt, where that was another one. */
+  prefill?: { readonly instance: InstanceId; readonly dpRank?: number };
 }

@@ -3,9 +3,10 @@ import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
 import type { KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
-import { encodeTokenRequest, KvRouting, readTokenFrame } from '@dynamo/kv-router/internal';
+import { bypassesPrefill, encodeTokenRequest, KvRouting, readTokenFrame } from '@dynamo/kv-router/internal';
 import { parseEndpointPath } from '@dynamo/runtime/internal';
-import { migrating, type MigrationOptions, type MovableCall } from '../clients/migrating.ts';
+import { migrating, type MigrationOptions } from '../clients/migrating.ts';
+import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
 import type { ServingModel } from './serving-model.ts';
 import type { ModelFileStore } from './model-files.ts';
 
@@ -25,6 +26,8 @@ export interface WorkerSetParts {
   readonly files: ModelFileStore;
   /** Told whenever the set has become ready. */
   readonly onReady: (set: WorkerSet) => void;
+  /** Who reads prompts for a set of decode workers now. */
+  readonly prefillOf: (set: WorkerSet) => WorkerSet | undefined;
 }
 
 /** The workers that serve one model on one endpoint with one and the same card (spec llm 1.6). */
@@ -34,8 +37,8 @@ export class WorkerSet implements AsyncDisposable {
   readonly card: WireCard;
   readonly checksum: string;
   readonly created: number = Math.floor(Date.now() / 1000);
-  /** The instances that published this card. */
-  readonly members: Set<InstanceId> = new Set();
+  /** The instances that published this card, each with its own: they differ in what a worker alone can know. */
+  readonly members: Map<InstanceId, WireCard> = new Map();
   /** Set once the model's files are loaded. */
   model: ServingModel | undefined;
   readonly #client: Client<TokenRequest, unknown>;
@@ -60,6 +63,16 @@ export class WorkerSet implements AsyncDisposable {
     this.#loading = this.#load();
   }
 
+  /** What its workers do for a request. */
+  get role(): string {
+    return this.card.worker_type;
+  }
+
+  /** As a pool that reads prompts. */
+  get prefillPool(): PrefillPool {
+    return { client: this.#client, bootstrapOf: (worker) => bootstrapOf(this.members.get(worker)) };
+  }
+
   /** The names that clients may ask for. */
   get names(): readonly string[] {
     return [this.card.display_name, ...(this.card.aliases ?? [])];
@@ -76,7 +89,11 @@ export class WorkerSet implements AsyncDisposable {
 
   /** Blocks are those of the workers, as their card says. */
   #openRouting(options: Partial<KvRouterOptions>): Promise<KvRouting> {
-    const routing = KvRouting.open(this.#parts.runtime, parseEndpointPath(this.path), { blockSize: this.card.kv_cache_block_size, ...options });
+    const routing = KvRouting.open(this.#parts.runtime, parseEndpointPath(this.path), {
+      blockSize: this.card.kv_cache_block_size,
+      ...options,
+      ...roleOptions(this.card, options),
+    });
     // Whoever asks for a worker hears of it.
     routing.catch(() => undefined);
     return routing;
@@ -90,16 +107,44 @@ export class WorkerSet implements AsyncDisposable {
   #policy(inner: RoutePolicy): RoutePolicy {
     return {
       pick: async (request, candidates, call) => {
-        const { placed, excluded } = call as MovableCall;
+        const { placed, excluded, shape } = call as ShapedCall;
         const isOurs = ({ id }: Instance): boolean => this.members.has(id) && excluded?.has(id) !== true;
         const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
         if (ours.length === 0)
           throw new DynamoError('unavailable', `no worker of model '${this.card.display_name}' can be reached`, { data: { endpoint: this.path } });
         const route = await inner.pick(request, ours, call);
-        if (placed !== undefined) placed.instance = route.instance;
-        return route;
+        const sent = (route.request ?? request) as TokenRequest;
+        const dpRank = sent.routing?.['dp_rank'];
+        const rank = typeof dpRank === 'number' ? { dpRank } : {};
+        if (placed !== undefined) Object.assign(placed, { instance: route.instance, ...rank });
+        return shape === undefined ? route : { ...route, request: shape(sent, { workerId: route.instance, ...rank }) };
       },
     };
+  }
+
+  /** The client that answers whole requests: for decode workers, one that has prompts read elsewhere first. */
+  #answering(): Client<TokenRequest, unknown> {
+    if (this.role !== 'decode' || this.card.needs.length === 0) return this.#client;
+    const conditional = this.#parts.router.settings?.conditionalDisagg === true && this.#routing !== undefined;
+    return prefillFirst(this.#client, {
+      prefill: () => this.#parts.prefillOf(this)?.prefillPool,
+      ...(conditional ? { conditional, bypass: (request, call) => this.#bypass(request, call) } : {}),
+    });
+  }
+
+  /** The decode worker that would take the request, when it has cached so much that the prompt may stay with it (spec kv-router 18.5). */
+  async #bypass(request: TokenRequest, call: ShapedCall): Promise<{ worker: InstanceId } | undefined> {
+    const routing = await this.#routing;
+    if (routing === undefined) return undefined;
+    const placed = await routing.place(request, call);
+    const total = this.members.get(placed.workerId)?.runtime_config['total_kv_blocks'];
+    const facts = {
+      isl: request.tokenIds.length,
+      cachedTokens: placed.cachedTokens,
+      prefillBusy: false,
+      ...(typeof total === 'number' ? { decode: { blocks: placed.potentialDecodeBlocks, totalBlocks: total } } : {}),
+    };
+    return bypassesPrefill(routing.options.settings, facts) ? { worker: placed.workerId } : undefined;
   }
 
   async #load(): Promise<void> {
@@ -116,7 +161,7 @@ export class WorkerSet implements AsyncDisposable {
           name: this.card.display_name,
           card: this.card,
           cardChecksum: this.checksum,
-          client: migrating(this.#client, {
+          client: migrating(this.#answering(), {
             ...this.#parts.migration,
             onMove: (kind) => this.#parts.onMove(this.card.display_name, kind),
           }),
@@ -137,4 +182,20 @@ export class WorkerSet implements AsyncDisposable {
 function parsersOf(card: WireCard): { toolParser?: string; reasoningParser?: string } {
   const { tool_call_parser: tool, reasoning_parser: reasoning } = card.runtime_config;
   return { ...(typeof tool === 'string' ? { toolParser: tool } : {}), ...(typeof reasoning === 'string' ? { reasoningParser: reasoning } : {}) };
+}
+
+/** Where decode workers fetch what this one has read, as its card says. */
+function bootstrapOf(card: WireCard | undefined): ReturnType<PrefillPool['bootstrapOf']> {
+  const { disaggregated_endpoint: place, data_parallel_size: size } = card?.runtime_config ?? {};
+  const { bootstrap_host: host, bootstrap_port: port } = (place ?? {}) as { bootstrap_host?: unknown; bootstrap_port?: unknown };
+  if (typeof host !== 'string' || typeof port !== 'number') return undefined;
+  return { host, port, dpSize: typeof size === 'number' ? size : 1 };
+}
+
+/** A prefill router counts no running blocks; the decode router beside it no caches and no prompts (spec kv-router 18.4). */
+function roleOptions(card: WireCard, options: Partial<KvRouterOptions>): Partial<KvRouterOptions> {
+  const { settings } = options;
+  if (card.worker_type === 'prefill') return { settings: { ...settings, trackActiveBlocks: false } };
+  if (card.worker_type !== 'decode' || card.needs.length === 0 || settings?.conditionalDisagg === true) return {};
+  return { overlapCredit: 0, settings: { ...settings, trackPrefillTokens: false, assumeKvReuse: false } };
 }

@@ -46,9 +46,9 @@ export class AnswerFacts {
     return Object.keys(member).length === 0 ? undefined : encodeJsonText(member);
   }
 
-  /** Prefill and decode run on the same worker as long as there is no disaggregation. */
+  /** Prefill and decode run on the same worker unless prompts are read elsewhere. */
   #worker(): Record<string, unknown> {
-    return { prefill_worker_id: this.placed.instance, decode_worker_id: this.placed.instance };
+    return { prefill_worker_id: this.placed.prefill?.instance ?? this.placed.instance, decode_worker_id: this.placed.instance };
   }
 
   #timing(): Record<string, number> {

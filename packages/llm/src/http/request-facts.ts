@@ -39,6 +39,7 @@ export function metadataOf(request: FastifyRequest): Record<string, string> | un
 export function modelFor(parts: RouteParts, name: string, surface: Surface): ServingModel {
   const found = parts.models.find(name, surface);
   if (found === undefined) throw visible('not_found', 'Model not found');
+  if (found === 'not-ready') throw notReady(name);
   return found;
 }
 

@@ -9,10 +9,12 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
   if (name === undefined || name === '') return { problem: 'it has no display_name' };
   if (type === undefined) return { problem: 'it has no model_type' };
   if (text('model_input') !== 'Tokens') return { problem: `model_input '${String(raw['model_input'])}' comes with a later version` };
-  if (text('worker_type') === 'prefill' || type === 'Prefill') return { problem: 'prefill workers come with a later version' };
+  const role = text('worker_type') ?? (type === 'Prefill' ? 'prefill' : 'aggregated');
+  if (!roles.includes(role)) return { problem: `worker_type '${role}' comes with a later version` };
   if (raw['lora'] !== undefined && raw['lora'] !== null) return { problem: 'LoRA adapters come with a later version' };
   const surfaces = type.split(' | ');
-  if (!surfaces.includes('Chat') && !surfaces.includes('Completions')) return { problem: `model_type '${type}' comes with a later version` };
+  if (role !== 'prefill' && !surfaces.includes('Chat') && !surfaces.includes('Completions'))
+    return { problem: `model_type '${type}' comes with a later version` };
   for (const member of ['tokenizer', 'prompt_formatter', 'chat_template_file', 'gen_config', 'model_info']) {
     const reference = raw[member];
     if (reference !== undefined && reference !== null && !hasFile(reference)) return { problem: `${member} is no file reference` };
@@ -22,6 +24,8 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
     source_path: text('source_path') ?? null,
     context_length: number('context_length', 0),
     kv_cache_block_size: number('kv_cache_block_size', 0),
+    worker_type: role,
+    needs: readNeeds(raw['needs']),
     aliases: Array.isArray(raw['aliases']) ? raw['aliases'].filter((alias) => typeof alias === 'string') : [],
     runtime_config: typeof raw['runtime_config'] === 'object' && raw['runtime_config'] !== null ? raw['runtime_config'] : {},
   };
@@ -30,6 +34,12 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
   }
   return { card: card as unknown as WireCard };
 }
+
+const roles: readonly string[] = ['aggregated', 'prefill', 'decode'];
+
+/** Alternatives, each a list of roles that must all be there (spec llm 1.2). */
+const readNeeds = (needs: unknown): string[][] =>
+  Array.isArray(needs) ? needs.filter((all) => Array.isArray(all)).map((all: unknown[]) => all.map(String)) : [];
 
 /** A reference is `{kind: {path, checksum, size}}`; a template's has one more level. */
 function hasFile(reference: unknown): boolean {

@@ -40,12 +40,16 @@ export const tinyIds = (text: string): number[] =>
     .flatMap((piece) => (Object.hasOwn(special, piece) ? [special[piece] as number] : [...Buffer.from(piece)]));
 
 /** Serves the tiny model under a name. */
-export async function scriptedWorker(runtime: DistributedRuntime, name: string, card: CardOptions & { raw?: object } = {}): Promise<ScriptedWorker> {
+export async function scriptedWorker(
+  runtime: DistributedRuntime,
+  name: string,
+  card: CardOptions & { raw?: object; component?: string } = {},
+): Promise<ScriptedWorker> {
   const received: Received[] = [];
   const worker = { script: [] as readonly ScriptStep[], received };
   await using undo = new AsyncDisposableStack();
   const served = undo.use(
-    await runtime.serve(`h3.backend.${name}`, async function* (request: unknown, context: HandlerContext) {
+    await runtime.serve(`h3.${card.component ?? 'backend'}.${name}`, async function* (request: unknown, context: HandlerContext) {
       const seen: Received = { request, metadata: context.metadata };
       received.push(seen);
       for (const step of worker.script) {
@@ -57,7 +61,7 @@ export async function scriptedWorker(runtime: DistributedRuntime, name: string, 
       seen.end = 'finished';
     }),
   );
-  const { raw, ...options } = card;
+  const { raw, component: _, ...options } = card;
   const made = { ...(await cardFromDirectory(tinyModel, { name, ...options })), ...raw };
   const { id, namespace, component, endpoint } = served.instance;
   undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: made })));

@@ -2,7 +2,7 @@
 import { largestBlock, reserve } from './alloc';
 import { coverPrefix, isDead, makeFull, reachOf, shrinkTo } from './cover';
 import { makeRoom } from './evict';
-import { deleteAll, deleteEntry, deleteSlot, entryOf, hintAt, nodeAt, setEntries } from './lookup';
+import { AHEAD, deleteAll, deleteEntry, deleteSlot, entryOf, hintAt, nodeAt, setEntries, touchEntries } from './lookup';
 import { FULL, INTERNAL, ODD, ROOT, addChild, blocksOf, childOf, detach, drain, dropChildren, flag, has, lengthOf, newNode, tokensOf } from './node';
 import { NOWHERE, position } from './position';
 import { lookupOf, rankCount } from './rank';
@@ -129,7 +129,9 @@ export function removed(rank: u32, n: u32, blocks: usize, dropped: usize): u32 {
   if (!reserve((<u64>n) << 6)) return MEMORY_FULL;
   let failed = false;
   let drops: u32 = 0;
+  let ahead: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
+    if (i >= ahead) ahead = lookAhead(rank, blocks, i, n);
     const block = load<u64>(blocks + (i << 3));
     const slot = entryOf(rank, block);
     if (slot == 0) {
@@ -145,7 +147,9 @@ export function removed(rank: u32, n: u32, blocks: usize, dropped: usize): u32 {
     deleteSlot(rank, slot);
     const covered = reachOf(node, rank);
     if (at >= covered) continue;
-    for (; i + 1 < n; i++) {
+    let taken: u32 = 1;
+    for (; i + 1 < n; i++, taken++) {
+      if (i + 1 >= ahead) ahead = lookAhead(rank, blocks, i + 1, n);
       const next = load<u64>(blocks + ((i + 1) << 3));
       const more = entryOf(rank, next);
       if (more == 0 || nodeAt(more) != node) break;
@@ -154,7 +158,10 @@ export function removed(rank: u32, n: u32, blocks: usize, dropped: usize): u32 {
       deleteSlot(rank, more);
       at = min(at, there);
     }
-    hide(node, rank, at, covered);
+    // When the event has named all of the rest itself, no entry of it is left.
+    if (taken < covered - at) forgetFrom(node, rank, at, covered);
+    shrinkTo(node, rank, at);
+    tidy(node);
     store<usize>(dropped + drops * 12, node);
     store<u32>(dropped + drops * 12, at, 4);
     store<u32>(dropped + drops * 12, covered, 8);
@@ -164,12 +171,15 @@ export function removed(rank: u32, n: u32, blocks: usize, dropped: usize): u32 {
   return failed ? NO_BLOCK : OK;
 }
 
-/** A rank covers a node only up to `at` any more. */
-function hide(node: usize, rank: u32, at: u32, covered: u32): void {
-  shrinkTo(node, rank, at);
+function lookAhead(rank: u32, blocks: usize, i: u32, n: u32): u32 {
+  const end = min(i + AHEAD, n);
+  touchEntries(rank, blocks + (i << 3), end - i);
+  return end;
+}
+
+function forgetFrom(node: usize, rank: u32, at: u32, covered: u32): void {
   const edge = blocksOf(node);
   for (let j = at; j < covered; j++) deleteEntry(rank, load<u64>(edge + (j << 3)));
-  tidy(node);
 }
 
 /** What no full rank holds has no children, and what no rank holds at all need not stay in the tree. */

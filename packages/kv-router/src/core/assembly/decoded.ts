@@ -50,6 +50,13 @@ export function eventAt(i: u32): usize {
   return load<usize>(EVENTS) + <usize>i * BYTES;
 }
 
+function clear(event: usize, start: u32): void {
+  v128.store(event, i64x2.splat(0));
+  v128.store(event, i64x2.splat(0), 16);
+  v128.store(event, i64x2.splat(0), 32);
+  store<u32>(event, start, START);
+}
+
 /** A new, empty event; 0 without memory. */
 export function newEvent(): usize {
   const wanted = (<usize>events + 1) * BYTES;
@@ -58,17 +65,14 @@ export function newEvent(): usize {
     return 0;
   }
   const event = eventAt(events++);
-  memory.fill(event, 0, BYTES);
-  store<u32>(event, blocks, START);
+  clear(event, blocks);
   return event;
 }
 
 /** Takes back what an event has brought so far. */
 export function emptyEvent(event: usize): void {
-  const start = load<u32>(event, START);
-  memory.fill(event, 0, BYTES);
-  store<u32>(event, start, START);
-  blocks = start;
+  blocks = load<u32>(event, START);
+  clear(event, blocks);
 }
 
 /** Adds a block to the newest event. */

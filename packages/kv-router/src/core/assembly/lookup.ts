@@ -6,7 +6,22 @@
 import { EVICTED, ODD, flag, has, hold, letGo, refsOf } from './node';
 import { lookupOf } from './rank';
 import { TREE, delist } from './recency';
-import { EXTRA, VALUE, crowdedSegment, endSlot, firstSlot, reach, segmentAt, span, tableDelete, tableFree, tableGet, tablePut } from './table';
+import {
+  EXTRA,
+  VALUE,
+  crowdedSegment,
+  endSlot,
+  firstSlot,
+  reach,
+  segmentAt,
+  span,
+  tableDelete,
+  tableErase,
+  tableFree,
+  tableGet,
+  tablePut,
+  tableTouch,
+} from './table';
 
 let entries: u32 = 0;
 let garbage: u32 = 0;
@@ -54,7 +69,25 @@ export function setEntry(rank: u32, block: u64, node: usize, position: u32): voi
 
 /** Notes a run of blocks. */
 export function setEntries(rank: u32, blocks: usize, n: u32, node: usize, position: u32): void {
-  for (let i: u32 = 0; i < n; i++) setEntry(rank, load<u64>(blocks + (i << 3)), node, position + i);
+  for (let i: u32 = 0; i < n; i += AHEAD) {
+    const end = min(i + AHEAD, n);
+    touchEntries(rank, blocks + (i << 3), end - i);
+    for (let j = i; j < end; j++) setEntry(rank, load<u64>(blocks + (j << 3)), node, position + j);
+  }
+}
+
+/** How many entries are read ahead. */
+export const AHEAD: u32 = 16;
+let seen: u32 = 0;
+
+/** Reads the entries of a few blocks ahead. */
+export function touchEntries(rank: u32, blocks: usize, n: u32): void {
+  const table = lookupOf(rank);
+  if (n < 3 || load<usize>(table) == 0) return;
+  let all: u32 = 0;
+  for (let i: u32 = 0; i < n; i++) all |= tableTouch(table, load<u64>(blocks + (i << 3)));
+  // Kept, or the reads would be left out.
+  seen = all;
 }
 
 function forgetNode(node: usize): void {
@@ -108,7 +141,7 @@ function purge(table: usize, block: u64): void {
     if (node == 0 || !has(node, EVICTED)) slot += 16;
     else {
       // Another slot may move here, so this place is looked at again.
-      tableDelete(table, slot);
+      tableErase(table, slot);
       entries--;
       forgetNode(node);
     }

@@ -34,18 +34,24 @@ export function promptRoom(n: u32): usize {
 /** Hashes the blocks of `n` tokens, each `width` of them from every multiple of `size`; says how many, or -1 without memory. */
 export function promptHash(n: u32, size: u32, width: u32, seed: u64): i32 {
   const count: u32 = n < width ? 0 : (n - width) / size + 1;
-  const local = promptRoom(count);
-  if (local == 0) return -1;
-  const step = (<usize>size) << 2;
-  const bytes = width << 2;
-  let at = load<usize>(TOKENS);
+  if (promptRoom(count) == 0) return -1;
   useSeed(seed);
-  if (bytes == 64) for (let i: u32 = 0; i < count; i++, at += step) store<u64>(local + (i << 3), hash64(at));
-  else if (bytes == 128) for (let i: u32 = 0; i < count; i++, at += step) store<u64>(local + (i << 3), hash128(at));
-  else if (bytes > 240) for (let i: u32 = 0; i < count; i++, at += step) store<u64>(local + (i << 3), long(at, bytes));
-  else for (let i: u32 = 0; i < count; i++, at += step) store<u64>(local + (i << 3), xxh3(at, bytes, seed));
-  promptChain(count);
+  if (count) hashBlocks(count, size << 2, width << 2, seed);
   return count;
+}
+
+/** Both hashes of each block in one pass: a block's own hash does not wait for the chain, so the two overlap. */
+function hashBlocks(count: u32, step: u32, bytes: u32, seed: u64): void {
+  const local = load<usize>(LOCAL);
+  const sequence = load<usize>(SEQUENCE);
+  let at = load<usize>(TOKENS);
+  let last: u64 = 0;
+  for (let i: u32 = 0; i < count; i++, at += step) {
+    const hash = bytes == 64 ? hash64(at) : bytes == 128 ? hash128(at) : bytes > 240 ? long(at, bytes) : xxh3(at, bytes, seed);
+    last = i ? hashPair(last, hash, CHAIN_SEED) : hash;
+    store<u64>(local + (i << 3), hash);
+    store<u64>(sequence + (i << 3), last);
+  }
 }
 
 /** Makes the sequence hashes of `count` local ones. */

@@ -9,7 +9,21 @@ import { pairGet, pairRemove, pairSet, pairFree } from './pairs';
 import { activeArea, maskArea, rankCount } from './rank';
 import { mark, setAdd, setBits, setCount, setFree, setHas, setRemove } from './rank-set';
 import { rankWords } from './rank-words';
-import { EXTRA, TABLE_COUNT, VALUE, endSlot, firstSlot, reach, segmentAt, span, tableDelete, tableFree, tableGet, tablePut } from './table';
+import {
+  EXTRA,
+  TABLE_COUNT,
+  VALUE,
+  endSlot,
+  firstSlot,
+  reach,
+  segmentAt,
+  span,
+  tableDelete,
+  tableErase,
+  tableFree,
+  tableGet,
+  tablePut,
+} from './table';
 
 const HASHES: usize = memory.data(16, 16);
 const BYTES: usize = 32;
@@ -79,15 +93,17 @@ function removeOne(slot: usize, rank: u32): bool {
     return false;
   }
   setRemove(record, rank);
-  if (setCount(record) == 0) dissolve(slot, record);
+  if (setCount(record) == 0) {
+    dissolve(record);
+    tableDelete(HASHES, slot);
+  }
   return true;
 }
 
-function dissolve(slot: usize, record: usize): void {
+function dissolve(record: usize): void {
   setFree(record);
   pairFree(record + MORE);
   release(record, BYTES);
-  tableDelete(HASHES, slot);
 }
 
 /** Writes how many requests of a rank hold each hash, as u32. */
@@ -145,20 +161,21 @@ export function sequenceForget(rank: u32): void {
     const segment = segmentAt(HASHES, at);
     at += reach(HASHES, segment);
     for (let slot = firstSlot(segment); slot < endSlot(segment);) {
-      const value = load<u32>(slot, VALUE);
-      const before = sequenceCount();
-      if (value) {
-        if (value & 1) {
-          if (value >> 1 == rank) tableDelete(HASHES, slot);
-        } else if (setHas(value, rank)) {
-          pairRemove(<usize>value + MORE, rank);
-          setRemove(value, rank);
-          if (setCount(value) == 0) dissolve(slot, value);
-        }
-      }
-      // A deletion moves another slot here.
-      if (sequenceCount() == before) slot += 16;
+      // Another slot may move here, so this place is looked at again.
+      if (forgetAt(slot, rank)) tableErase(HASHES, slot);
+      else slot += 16;
     }
   }
   if (sequenceCount() == 0) tableFree(HASHES);
+}
+
+/** Takes a rank from a slot; true if nobody is left there. */
+function forgetAt(slot: usize, rank: u32): bool {
+  const value = load<u32>(slot, VALUE);
+  if (value & 1) return value >> 1 == rank;
+  if (value == 0 || !setRemove(value, rank)) return false;
+  pairRemove(<usize>value + MORE, rank);
+  if (setCount(value) != 0) return false;
+  dissolve(value);
+  return true;
 }

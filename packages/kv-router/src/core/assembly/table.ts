@@ -4,7 +4,8 @@
  * | what    | layout in bytes |
  * |---------|-----------------|
  * | table   | 0 root (the segment while depth is 0, then the directory; 0 = empty), 4 depth, 8 count, 12 segments |
- * | directory | 2^depth pointers to segments |
+ * | directory | 2^depth references to segments |
+ * | reference | pointer to a segment, of which the low four bits are log2(slots) - 3: a slot is found without its header |
  * | segment | 0 depth, 4 count, 8 slots - 1, 12 unused, then the slots |
  * | slot    | 0 key u64, 8 value u32 (0 = free slot), 12 extra u32 |
  *
@@ -12,7 +13,7 @@
  * bits the slot. A segment starts with 8 slots, doubles up to 512, then divides. Deletion shifts back: no tombstones.
  * Keys can be chosen to collide: then segments double past 512 instead of dividing again and again.
  */
-import { alloc, release } from './alloc';
+import { affordable, alloc, release } from './alloc';
 
 export const TABLE_COUNT: usize = 8;
 export const VALUE: usize = 8;
@@ -25,6 +26,9 @@ const SLOTS: usize = 16;
 const FACTOR: u64 = 0x9e3779b97f4a7c15;
 const USUAL_SLOTS: u32 = 512;
 const DEEPEST: u32 = 20;
+/** Two segments with no more entries than this become one again: three quarters of what divides it. */
+const JOINED: u32 = 288;
+const MOST_SLOTS: u32 = 8 << 15;
 
 function segmentBytes(slots: u32): usize {
   return SLOTS + ((<usize>slots) << 4);
@@ -38,7 +42,20 @@ function newSegment(slots: u32, depth: u32): usize {
   return segment;
 }
 
-function segmentOf(table: usize, mixed: u64): usize {
+/** A reference to a segment of `8 << log` slots. */
+function referTo(segment: usize): usize {
+  return segment | <usize>(ctz<u32>(load<u32>(segment, MASK) + 1) - 3);
+}
+
+function segmentIn(reference: usize): usize {
+  return reference & ~15;
+}
+
+function maskIn(reference: usize): u32 {
+  return ((<u32>8) << (<u32>(reference & 15))) - 1;
+}
+
+function referenceOf(table: usize, mixed: u64): usize {
   const root = load<usize>(table);
   const depth = load<u32>(table, DEPTH);
   return depth ? load<usize>(root + ((<usize>(mixed >> (64 - depth))) << 2)) : root;
@@ -48,8 +65,9 @@ function segmentOf(table: usize, mixed: u64): usize {
 export function tableGet(table: usize, key: u64): usize {
   if (load<usize>(table) == 0) return 0;
   const mixed = key * FACTOR;
-  const segment = segmentOf(table, mixed);
-  const mask = load<u32>(segment, MASK);
+  const reference = referenceOf(table, mixed);
+  const segment = segmentIn(reference);
+  const mask = maskIn(reference);
   let i = <u32>(mixed >> 32) & mask;
   while (true) {
     const slot = segment + SLOTS + (i << 4);
@@ -62,13 +80,14 @@ export function tableGet(table: usize, key: u64): usize {
 /** The slot of a key; when its value is 0 it is new, and the caller must store one. */
 export function tablePut(table: usize, key: u64): usize {
   if (load<usize>(table) == 0) {
-    store<usize>(table, newSegment(8, 0));
+    store<usize>(table, referTo(newSegment(8, 0)));
     store<u32>(table, 1, SEGMENTS);
   }
   const mixed = key * FACTOR;
   while (true) {
-    const segment = segmentOf(table, mixed);
-    const mask = load<u32>(segment, MASK);
+    const reference = referenceOf(table, mixed);
+    const segment = segmentIn(reference);
+    const mask = maskIn(reference);
     let i = <u32>(mixed >> 32) & mask;
     let slot: usize;
     while (true) {
@@ -89,17 +108,31 @@ export function tablePut(table: usize, key: u64): usize {
   }
 }
 
+/** Reads where a key will be looked for: many such reads wait for memory together, where one search after the other would not. */
+export function tableTouch(table: usize, key: u64): u32 {
+  const mixed = key * FACTOR;
+  const reference = referenceOf(table, mixed);
+  return load<u32>(segmentIn(reference) + SLOTS + ((<u32>(mixed >> 32) & maskIn(reference)) << 4), VALUE);
+}
+
 /** Whether the next new key of this segment makes it grow. */
 export function crowdedSegment(table: usize, key: u64): usize {
   if (load<usize>(table) == 0) return 0;
-  const segment = segmentOf(table, key * FACTOR);
+  const segment = segmentIn(referenceOf(table, key * FACTOR));
   const mask = load<u32>(segment, MASK);
   return load<u32>(segment, SEGMENT_COUNT) < mask - (mask >> 2) ? 0 : segment;
 }
 
-/** Removes the key of a slot; slots of the same segment may move. */
+/** Removes the key of a slot. Other slots of the segment may move, and it may be joined with its neighbour. */
 export function tableDelete(table: usize, slot: usize): void {
-  const segment = segmentOf(table, load<u64>(slot) * FACTOR);
+  const mixed = load<u64>(slot) * FACTOR;
+  const segment = tableErase(table, slot);
+  if ((load<u32>(segment, SEGMENT_COUNT) & 31) == 0) join(table, segment, mixed);
+}
+
+/** The same where a walk over the segment goes on: it stays where it is. */
+export function tableErase(table: usize, slot: usize): usize {
+  const segment = segmentIn(referenceOf(table, load<u64>(slot) * FACTOR));
   const mask = load<u32>(segment, MASK);
   let hole = <u32>((slot - segment - SLOTS) >> 4);
   let i = hole;
@@ -115,6 +148,31 @@ export function tableDelete(table: usize, slot: usize): void {
   v128.store(segment + SLOTS + (hole << 4), i64x2.splat(0));
   store<u32>(segment, load<u32>(segment, SEGMENT_COUNT) - 1, SEGMENT_COUNT);
   store<u32>(table, load<u32>(table, TABLE_COUNT) - 1, TABLE_COUNT);
+  return segment;
+}
+
+/** Joins a segment with the one that it was divided from when both have room in one, and room to grow: else sizes would only ever rise. */
+function join(table: usize, segment: usize, mixed: u64): void {
+  const depth = load<u32>(segment);
+  if (depth == 0) return;
+  const whole = load<u32>(table, DEPTH);
+  const prefix = mixed >> (64 - depth);
+  const other = segmentIn(load<usize>(load<usize>(table) + ((<usize>((prefix ^ 1) << (whole - depth))) << 2)));
+  const count = load<u32>(segment, SEGMENT_COUNT) + load<u32>(other, SEGMENT_COUNT);
+  if (load<u32>(other) != depth || count > JOINED || !affordable(segmentBytes(USUAL_SLOTS))) return;
+  const joined = newSegment(USUAL_SLOTS, depth - 1);
+  pour(segment, joined);
+  pour(other, joined);
+  direct(table, prefix >> 1, whole - depth + 1, joined);
+  release(segment, segmentBytes(load<u32>(segment, MASK) + 1));
+  release(other, segmentBytes(load<u32>(other, MASK) + 1));
+  store<u32>(table, load<u32>(table, SEGMENTS) - 1, SEGMENTS);
+}
+
+/** Moves all slots of a segment. */
+function pour(from: usize, to: usize): void {
+  const end = endSlot(from);
+  for (let slot = from + SLOTS; slot < end; slot += 16) if (load<u32>(slot, VALUE)) insertMoved(to, slot);
 }
 
 function insertMoved(segment: usize, slot: usize): void {
@@ -128,14 +186,15 @@ function insertMoved(segment: usize, slot: usize): void {
 /** Points `1 << span` directory entries, the first for `prefix`, to a segment. */
 function direct(table: usize, prefix: u64, span: u32, segment: usize): void {
   const first = load<usize>(table) + ((<usize>(prefix << span)) << 2);
-  for (let i: u32 = 0; i < (<u32>1) << span; i++) store<usize>(first + (i << 2), segment);
+  const reference = referTo(segment);
+  for (let i: u32 = 0; i < (<u32>1) << span; i++) store<usize>(first + (i << 2), reference);
 }
 
 function growSegment(table: usize, segment: usize, mixed: u64): void {
   const slots = load<u32>(segment, MASK) + 1;
   const depth = load<u32>(segment);
   const segments = load<u32>(table, SEGMENTS);
-  const divides = slots >= USUAL_SLOTS && depth < DEEPEST && segments < 8 + load<u32>(table, TABLE_COUNT) / 48;
+  const divides = slots >= USUAL_SLOTS && depth < DEEPEST && (segments < 8 + load<u32>(table, TABLE_COUNT) / 48 || slots == MOST_SLOTS);
   if (divides) divide(table, segment, mixed, depth);
   else widen(table, segment, mixed, depth);
   release(segment, segmentBytes(slots));
@@ -144,10 +203,9 @@ function growSegment(table: usize, segment: usize, mixed: u64): void {
 function widen(table: usize, segment: usize, mixed: u64, depth: u32): void {
   const slots = load<u32>(segment, MASK) + 1;
   const wider = newSegment(slots * 2, depth);
-  const end = segment + segmentBytes(slots);
-  for (let slot = segment + SLOTS; slot < end; slot += 16) if (load<u32>(slot, VALUE)) insertMoved(wider, slot);
+  pour(segment, wider);
   const whole = load<u32>(table, DEPTH);
-  if (whole == 0) store<usize>(table, wider);
+  if (whole == 0) store<usize>(table, referTo(wider));
   else direct(table, depth ? mixed >> (64 - depth) : 0, whole - depth, wider);
 }
 
@@ -202,7 +260,7 @@ export function span(table: usize): u32 {
 
 export function segmentAt(table: usize, at: u32): usize {
   const root = load<usize>(table);
-  return load<u32>(table, DEPTH) ? load<usize>(root + (at << 2)) : root;
+  return segmentIn(load<u32>(table, DEPTH) ? load<usize>(root + (at << 2)) : root);
 }
 
 /** How many places of the walk one segment takes. */

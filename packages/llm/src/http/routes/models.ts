@@ -14,7 +14,9 @@ export function modelsRoutes(server: FastifyInstance, parts: RouteParts): void {
     const name = asked.endsWith('/ready') ? asked.slice(0, -'/ready'.length) : undefined;
     const readiness = name === undefined ? undefined : parts.models.readiness(name);
     if (name === undefined || readiness === undefined) return send(reply, failure(404, 'Model not found'));
-    return sendJson(reply, JSON.stringify(wireReadiness(name, readiness)));
+    const told = wireReadiness(name, readiness);
+    if (!readiness.some(({ ready }) => ready)) void reply.code(503);
+    return sendJson(reply, JSON.stringify(told));
   });
 }
 
@@ -29,10 +31,17 @@ const wireModel = (model: ListedModel): unknown => ({
 const wireReadiness = (model: string, namespaces: readonly Readiness[]): unknown => ({
   model,
   ready: namespaces.some(({ ready }) => ready),
+  ...(namespaces.some(({ ready }) => ready) ? {} : { reason: 'no namespace has all required worker types live' }),
   namespaces: Object.fromEntries(
-    namespaces.map(({ namespace, workers, ready }) => [
+    namespaces.map(({ namespace, roles, missing, ready }) => [
       namespace,
-      { ready, worker_types: { aggregated: { workers, needs: [] } }, present: ['aggregated'], missing_worker_types: [] },
+      {
+        ready,
+        ...(missing.length === 0 ? {} : { reason: `missing worker types: ${missing.join(', ')}` }),
+        worker_types: Object.fromEntries(roles.map(({ role, workers, needs }) => [role, { workers, needs }])),
+        present: roles.map(({ role }) => role),
+        missing_worker_types: missing,
+      },
     ]),
   ),
 });
