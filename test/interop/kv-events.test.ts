@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Llm } from '@dynamo/llm';
 import { KvPublisher } from '@dynamo/kv-router';
-import { blockHashes, KvSources, type RouterEvent } from '@dynamo/kv-router/internal';
+import { blockHashes, type KvSink, KvSources, prefixIndexes, RankTable } from '@dynamo/kv-router/internal';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { collect, parseEndpointPath } from '@dynamo/runtime/internal';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +21,8 @@ const tokens = (from: number, count: number): number[] => Array.from({ length: c
 describe.skipIf('missing' in found)("a real mocker's events, our router side", () => {
   const stack = new AsyncDisposableStack();
   let runtime: DistributedRuntime;
-  const held = new Map<bigint, Set<bigint>>();
+  const ranks = new RankTable();
+  const index = prefixIndexes.events({ ranks, clock: () => 0 });
   let sources: KvSources;
   beforeAll(async () => {
     const { env } = stack.use(await scene());
@@ -33,13 +34,16 @@ describe.skipIf('missing' in found)("a real mocker's events, our router side", (
       }),
     );
     runtime = stack.use(await DistributedRuntime.connect());
-    const apply = ({ workerId, change }: RouterEvent): void => {
-      const blocks = held.get(workerId) ?? held.set(workerId, new Set()).get(workerId);
-      if (change.type === 'stored') for (const { tokensHash } of change.blocks) blocks?.add(tokensHash);
+    const sink: KvSink = {
+      decode: (payload) => index.decode(payload, 'msgpack'),
+      apply: (event) => void index.apply(event),
+      reset: (workerId, dpRank) => {
+        const rank = ranks.find(workerId, dpRank);
+        if (rank !== undefined) index.clear(rank);
+      },
+      hasRank: (_workerId, dpRank) => dpRank === 0,
     };
-    sources = stack.use(
-      new KvSources(runtime, parseEndpointPath('dynamo.backend.generate'), { sink: { apply, reset: (id) => void held.delete(id) } }),
-    );
+    sources = stack.use(new KvSources(runtime, parseEndpointPath('dynamo.backend.generate'), { sink }));
   }, 60_000);
   afterAll(() => stack.disposeAsync());
 
@@ -58,11 +62,12 @@ describe.skipIf('missing' in found)("a real mocker's events, our router side", (
       annotations: [],
     };
     await collect(client.generate(request, instance === undefined ? {} : { instance: instance.id }));
-    const hashes = blockHashes(prompt, { blockSize: 16 });
-    await expect
-      .poll(() => hashes.map((hash) => held.get(instance?.id ?? 0n)?.has(hash) ?? false), { timeout: 5_000 })
-      .toEqual([true, true, true, true]);
-    expect([...held].filter(([id, blocks]) => id !== instance?.id && blocks.size > 0)).toEqual([]);
+    const hashes = BigUint64Array.from(blockHashes(prompt, { blockSize: 16 }));
+    const found = (): [bigint, number][] => {
+      const pairs = index.core.find(hashes);
+      return Array.from({ length: pairs.length / 2 }, (_, at) => [ranks.workerIdOf(pairs[2 * at] ?? 0), pairs[2 * at + 1] ?? 0]);
+    };
+    await expect.poll(found, { timeout: 5_000 }).toEqual([[instance?.id, 4]]);
   });
 });
 

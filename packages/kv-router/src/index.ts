@@ -8,7 +8,7 @@ export type { KvRouterOptions } from './options.ts';
 export { KvPublisher } from './kv-publisher.ts';
 export type { KvPublisherOptions, StoredBlocks } from './kv-publisher.ts';
 export type { EngineSource } from './publish/engine-socket.ts';
-export type { LoadReport } from './publish/load-reports.ts';
+export type { LoadReport } from './load/load-reporter.ts';
 export type {
   CompletionUsage,
   FinishReason,

@@ -8,10 +8,10 @@ import {
   type EventScope,
   parseEndpointPath,
 } from '@dynamo/runtime/internal';
+import { type LoadReport, LoadReporter } from './load/load-reporter.ts';
 import { EngineRelay } from './publish/engine-relay.ts';
 import { type EngineSource, openEngineSocket } from './publish/engine-socket.ts';
 import { EventPipeline, toMessages } from './publish/event-pipeline.ts';
-import { type LoadReport, LoadReports } from './publish/load-reports.ts';
 import { HeldBlocks } from './publish/held-blocks.ts';
 import { LocalIndex } from './publish/local-index.ts';
 import { convertStored } from './publish/convert.ts';
@@ -65,7 +65,7 @@ export class KvPublisher implements AsyncDisposable {
   readonly #held: HeldBlocks;
   readonly #events: EventPublisher;
   readonly #index: LocalIndex | undefined;
-  readonly #load: LoadReports;
+  readonly #load: LoadReporter;
   readonly #stack: AsyncDisposableStack;
   #closed = false;
 
@@ -75,7 +75,7 @@ export class KvPublisher implements AsyncDisposable {
     held: HeldBlocks;
     events: EventPublisher;
     index: LocalIndex | undefined;
-    load: LoadReports;
+    load: LoadReporter;
     stack: AsyncDisposableStack;
   }) {
     this.#options = parts.options;
@@ -108,8 +108,8 @@ export class KvPublisher implements AsyncDisposable {
     const workerId = runtime.discovery.instanceId;
     await using stack = new AsyncDisposableStack();
     const events = stack.use(await runtime.events.publish(scope, topic));
-    const load = new LoadReports(workerId, stack.use(await runtime.events.publish(scope, 'kv_metrics')));
-    stack.use(load);
+    const loads = stack.use(await runtime.events.publish(scope, 'kv_metrics'));
+    const load = stack.use(new LoadReporter({ workerId, publish: (payload) => void loads.publish(payload) }));
     const held = new HeldBlocks();
     const index = options.localIndex === false ? undefined : new LocalIndex({ workerId, dpRank }, held);
     if (index !== undefined) await answerQueries(runtime, { scope, dpRank, publisher: events.id, index, stack });
@@ -159,7 +159,7 @@ export class KvPublisher implements AsyncDisposable {
    * @throws DynamoError `invalid_argument` without a measure, or for one that is no count.
    */
   load(report: LoadReport): void {
-    if (!this.#closed) this.#load.report(report, report.dpRank ?? this.#dpRank);
+    if (!this.#closed) this.#load.report({ ...report, dpRank: report.dpRank ?? this.#dpRank });
   }
 
   /** Withdraws the publisher: routers forget what they knew of it. */

@@ -101,7 +101,7 @@ test("a request's override is checked whole, though only two members have an eff
 });
 
 test('options of the public door become settings', () => {
-  expect(resolveOptions({ blockSize: 16 })).toEqual({ blockSize: 16, settings: defaultSettings, overload: {} });
+  expect(resolveOptions({ blockSize: 16 })).toEqual({ blockSize: 16, model: 'unknown', role: 'decode', settings: defaultSettings, overload: {} });
   expect(
     resolveOptions({
       blockSize: 16,

@@ -32,6 +32,10 @@ export interface KvRouterOptions {
   settings?: Partial<RouterSettings>;
   /** @internal Queues by policy class; takes the place of `queue`. */
   profile?: PolicyProfile;
+  /** @internal Name of the model, for metrics. */
+  model?: string;
+  /** @internal What the workers do: a router of workers that only read prompts counts no running blocks. Default `decode`, which stands for both. */
+  role?: 'decode' | 'prefill';
 }
 
 /** The settings that options stand for. */
@@ -39,6 +43,8 @@ export interface ResolvedOptions {
   readonly blockSize: number;
   readonly settings: RouterSettings;
   readonly overload: BusyThresholds;
+  readonly model: string;
+  readonly role: 'decode' | 'prefill';
 }
 
 /**
@@ -65,7 +71,7 @@ export function resolveOptions(options: KvRouterOptions): ResolvedOptions {
     ...(queue?.policy === undefined ? {} : { queuePolicy: queue.policy }),
     ...(queue?.threshold === undefined ? {} : { queueThreshold: queue.threshold }),
   });
-  return { blockSize: options.blockSize, settings, overload };
+  return { blockSize: options.blockSize, settings, overload, model: options.model ?? 'unknown', role: options.role ?? 'decode' };
 }
 
 /** What `--load-aware` sets, over whatever else is set (spec kv-router 12). */

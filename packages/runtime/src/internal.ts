@@ -6,7 +6,7 @@ export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecor
 export { errorTable, isRetryable } from './error.ts';
 export type { ErrorRow } from './error.ts';
 export { silentLogger, speakingFor } from './log.ts';
-export { tracerOf } from './runtime.ts';
+export { metricsBeside, tracerOf } from './runtime.ts';
 export type { Span, SpanOptions, SpanValue, Tracer } from './tracing/tracer.ts';
 export { isTruthy, lineLogger, wantsJson } from './log/line-logger.ts';
 export type { LineLoggerOptions, ProcessLogger } from './log/line-logger.ts';

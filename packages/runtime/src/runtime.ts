@@ -31,6 +31,9 @@ import type { Tracer } from './tracing/tracer.ts';
 /** The tracer of a runtime, for siblings that begin or pass on traces; undefined where nothing is traced. */
 export let tracerOf: (runtime: DistributedRuntime) => Tracer | undefined;
 
+/** Families of a runtime under another prefix than the hierarchy's, for siblings whose names the real system has there. */
+export let metricsBeside: (runtime: DistributedRuntime, prefix: string) => Metrics;
+
 /**
  * One process's place in a Dynamo deployment: it serves endpoints and calls those of others.
  *
@@ -39,6 +42,7 @@ export let tracerOf: (runtime: DistributedRuntime) => Tracer | undefined;
 export class DistributedRuntime implements AsyncDisposable {
   static {
     tracerOf = (runtime) => runtime.#tracer;
+    metricsBeside = (runtime, prefix) => runtime.#metrics.beside(prefix);
   }
 
   /** What this runtime counts, and where its owner adds more: the text of `/metrics` on the status server. */

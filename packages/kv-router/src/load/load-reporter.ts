@@ -1,10 +1,19 @@
 import { DynamoError } from '@dynamo/runtime';
 import { encodeActiveLoad } from '../wire/load.ts';
 import { processTimer, type Timer } from './clock.ts';
-import type { LoadReport } from './overload-monitor.ts';
 
 /** How long reports are gathered before the last one is sent (spec kv-router 16.3). */
 const debounceMs = 1;
+
+/** How full one rank is. */
+export interface LoadReport {
+  /** Blocks of requests that are being decoded. */
+  activeDecodeBlocks?: number;
+  /** Blocks of the KV cache in use. */
+  kvUsedBlocks?: number;
+  /** Data-parallel rank; the publisher's own by default. */
+  dpRank?: number;
+}
 
 /** Sends a worker's load, the newest value only and never the same twice. */
 export class LoadReporter implements Disposable {
@@ -20,14 +29,18 @@ export class LoadReporter implements Disposable {
   /**
    * Reports the load of one data-parallel rank.
    *
-   * @throws DynamoError `invalid_argument` when the report says nothing.
+   * @throws DynamoError `invalid_argument` when the report says nothing, or something that is no count.
    */
-  report(load: LoadReport & { readonly dpRank?: number }): void {
-    const { dpRank = 0, ...report } = load;
-    if (Object.values(report).every((value) => value === undefined)) {
+  report(load: LoadReport): void {
+    const { dpRank = 0, activeDecodeBlocks, kvUsedBlocks } = load;
+    if (activeDecodeBlocks === undefined && kvUsedBlocks === undefined) {
       throw new DynamoError('invalid_argument', 'worker metrics publish requires at least one load metric');
     }
-    this.#waiting.set(dpRank, report);
+    for (const [name, value] of Object.entries({ activeDecodeBlocks, kvUsedBlocks, dpRank })) {
+      if (value !== undefined && (!Number.isSafeInteger(value) || value < 0))
+        throw new DynamoError('invalid_argument', `${name} must be a count, got ${value}`, { data: { name, value } });
+    }
+    this.#waiting.set(dpRank, load);
     this.#cancel ??= (this.#options.timer ?? processTimer)(() => this.#flush(), debounceMs);
   }
 
@@ -43,14 +56,11 @@ export class LoadReporter implements Disposable {
     for (const [dpRank, report] of this.#waiting) {
       if (same(report, this.#sent.get(dpRank))) continue;
       this.#sent.set(dpRank, report);
-      this.#options.publish(encodeActiveLoad({ workerId: this.#options.workerId, dpRank, ...report }));
+      this.#options.publish(encodeActiveLoad({ workerId: this.#options.workerId, ...report, dpRank }));
     }
     this.#waiting.clear();
   }
 }
 
 const same = (a: LoadReport, b: LoadReport | undefined): boolean =>
-  b !== undefined &&
-  a.activeDecodeBlocks === b.activeDecodeBlocks &&
-  a.activePrefillTokens === b.activePrefillTokens &&
-  a.kvUsedBlocks === b.kvUsedBlocks;
+  b !== undefined && a.activeDecodeBlocks === b.activeDecodeBlocks && a.kvUsedBlocks === b.kvUsedBlocks;

@@ -47,6 +47,8 @@ export class ReplicaSync implements Disposable {
   readonly #waiting: SequenceEvent[] = [];
   #cancel: (() => void) | undefined;
   #refused = 0;
+  #messages = 0;
+  #events = 0;
 
   constructor(options: ReplicaSyncOptions) {
     this.#options = options;
@@ -55,6 +57,11 @@ export class ReplicaSync implements Disposable {
   /** Messages of others that could not be read. */
   get refused(): number {
     return this.#refused;
+  }
+
+  /** What others have told so far. */
+  get heard(): { readonly messages: number; readonly events: number } {
+    return { messages: this.#messages, events: this.#events };
   }
 
   /** Tells the others that a request was booked. */
@@ -90,6 +97,8 @@ export class ReplicaSync implements Disposable {
     }
     const others = events.filter(({ routerId }) => routerId !== this.#options.routerId);
     for (const event of others) this.#apply(event);
+    this.#messages += others.length > 0 ? 1 : 0;
+    this.#events += others.length;
     if (others.length > 0) this.#options.changed?.();
   }
 

@@ -1,5 +1,6 @@
 import { outcome } from '../core/core.ts';
 import type { PromptHashes } from '../hash/block-hash.ts';
+import { nothingDecoded } from './decoded-batch.ts';
 import { HeldIndex } from './held-index.ts';
 import type { EventBatch, Overlaps, PrefixIndex, PrefixIndexOptions } from './prefix-index.ts';
 
@@ -20,14 +21,6 @@ interface Candidate {
 
 /** Expiry is rounded up to whole buckets (spec kv-router 6). */
 const bucketMs = 100;
-
-const nothing: EventBatch = {
-  length: 0,
-  event: (i) => {
-    throw new RangeError(`there is no event ${i}`);
-  },
-  apply: () => outcome.ok,
-};
 
 /**
  * What workers probably hold, from where requests were sent (spec kv-router 6): each block counts for a while after the
@@ -83,7 +76,7 @@ export class ApproximateIndex extends HeldIndex implements PrefixIndex {
   }
 
   override decode(): EventBatch {
-    return nothing;
+    return nothingDecoded;
   }
 
   override apply(): number {

@@ -3,7 +3,8 @@ import { dumpChains } from '../core/dump.ts';
 import type { PromptHashes } from '../hash/block-hash.ts';
 import type { RankTable } from '../ranks.ts';
 import type { KvChange, RouterEvent, Tier } from '../wire/kv-event.ts';
-import type { EventBatch, IndexCounts, Overlaps } from './prefix-index.ts';
+import { DecodedBatch } from './decoded-batch.ts';
+import type { EventBatch, EventCounts, IndexCounts, Overlaps } from './prefix-index.ts';
 
 const tiers: readonly Tier[] = ['device', 'host_pinned', 'disk', 'external'];
 
@@ -12,12 +13,17 @@ export class HeldIndex {
   readonly core: Core;
   readonly #ranks: RankTable;
   readonly #bound = new Set<number>();
-  /** By outcome. */
-  readonly #outcomes: number[] = Object.values(outcome).map(() => 0);
+  /** By outcome, one row for each kind of event. */
+  readonly #outcomes: readonly number[][] = Object.values(eventKind).map(() => Object.values(outcome).map(() => 0));
+  readonly #batch: DecodedBatch;
 
   constructor(ranks: RankTable, size: CoreOptions = {}) {
     this.#ranks = ranks;
     this.core = new Core(size);
+    this.#batch = new DecodedBatch(this.core, {
+      rankOf: (workerId, dpRank) => this.bind(this.#ranks.intern(workerId, dpRank)),
+      note: (kind, result) => this.#note(kind, result),
+    });
   }
 
   /** Makes a rank's number known to the core. */
@@ -37,26 +43,12 @@ export class HeldIndex {
   }
 
   decode(bytes: Uint8Array, format: 'msgpack' | 'json'): EventBatch {
-    const { core } = this;
-    const length = core.decode(bytes, format);
-    return { length, event: (i) => core.event(i), apply: (i) => this.#applyDecoded(i) };
-  }
-
-  #applyDecoded(i: number): number {
-    const { core } = this;
-    const { kind } = core.event(i);
-    if (kind === eventKind.malformed) return this.#note(outcome.malformed);
-    if (kind === eventKind.unsupported) return this.#note(outcome.unsupported);
-    return this.#note(core.applyEvent(i, core.rankOfEvent(i) ?? this.#introduce(i)));
-  }
-
-  #introduce(i: number): number {
-    const { workerId, dpRank } = this.core.event(i);
-    return this.bind(this.#ranks.intern(workerId, dpRank));
+    this.#batch.length = this.core.decode(bytes, format);
+    return this.#batch;
   }
 
   apply({ workerId, dpRank, tier, change }: RouterEvent): number {
-    return this.#note(this.#change(this.bind(this.#ranks.intern(workerId, dpRank)), tiers.indexOf(tier), change));
+    return this.#note(eventKind[change.type], this.#change(this.bind(this.#ranks.intern(workerId, dpRank)), tiers.indexOf(tier), change));
   }
 
   #change(rank: number, tier: number, change: KvChange): number {
@@ -70,8 +62,9 @@ export class HeldIndex {
     return this.core.store(tier, rank, change.parent, { tokens, blocks });
   }
 
-  #note(result: number): number {
-    this.#outcomes[result] = (this.#outcomes[result] ?? 0) + 1;
+  #note(kind: number, result: number): number {
+    const row = this.#outcomes[kind];
+    if (row !== undefined) row[result] = (row[result] ?? 0) + 1;
     return result;
   }
 
@@ -104,8 +97,15 @@ export class HeldIndex {
   }
 
   counts(): IndexCounts {
-    const [ok = 0, noParent = 0, badSequence = 0, noBlock = 0, full = 0, malformed = 0, unsupported = 0] = this.#outcomes;
-    const events = { ok, noParent, badSequence, noBlock, full, malformed, unsupported };
-    return { ...this.core.counts(), events };
+    const rows = this.#outcomes;
+    const all = rows[0]?.map((_, result) => rows.reduce((sum, row) => sum + (row[result] ?? 0), 0)) ?? [];
+    const { stored, removed, cleared } = eventKind;
+    const byType = { stored: countsOf(rows[stored]), removed: countsOf(rows[removed]), cleared: countsOf(rows[cleared]) };
+    return { ...this.core.counts(), events: countsOf(all), byType };
   }
+}
+
+function countsOf(row: readonly number[] = []): EventCounts {
+  const [ok = 0, noParent = 0, badSequence = 0, noBlock = 0, full = 0, malformed = 0, unsupported = 0] = row;
+  return { ok, noParent, badSequence, noBlock, full, malformed, unsupported };
 }

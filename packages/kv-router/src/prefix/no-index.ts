@@ -1,5 +1,6 @@
 import { outcome } from '../core/core.ts';
 import type { PromptHashes } from '../hash/block-hash.ts';
+import { nothingDecoded } from './decoded-batch.ts';
 import { HeldIndex } from './held-index.ts';
 import type { EventBatch, Overlaps, PrefixIndex, PrefixIndexOptions } from './prefix-index.ts';
 
@@ -18,7 +19,7 @@ export class NoIndex extends HeldIndex implements PrefixIndex {
   routed(): void {}
 
   override decode(): EventBatch {
-    return { length: 0, event: (i) => this.core.event(i), apply: () => outcome.ok };
+    return nothingDecoded;
   }
 
   override apply(): number {

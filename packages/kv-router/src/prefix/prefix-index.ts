@@ -34,6 +34,8 @@ export interface EventCounts {
 /** How full an index is and what it has seen. */
 export interface IndexCounts extends CoreCounts {
   readonly events: EventCounts;
+  /** The same by what the events said; malformed ones said nothing. */
+  readonly byType: Readonly<Record<'stored' | 'removed' | 'cleared', EventCounts>>;
 }
 
 /** A message of events that lies decoded in the index's memory. Apply or leave each before the next call of the index. */
@@ -41,6 +43,13 @@ export interface EventBatch {
   readonly length: number;
   /** What the `i`th event is. */
   event(i: number): DecodedEvent;
+  /** The same member by member, without an object: an `eventKind`. */
+  kind(i: number): number;
+  id(i: number): number;
+  workerId(i: number): bigint;
+  dpRank(i: number): number;
+  /** Whether it is a `cleared` of an older publisher, which is meant for every domain (spec kv-router 2). */
+  clearsEveryDomain(i: number): boolean;
   /** Applies the `i`th event to the rank that it names; returns an `outcome`. A malformed one has no effect. */
   apply(i: number): number;
 }

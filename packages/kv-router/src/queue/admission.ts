@@ -16,6 +16,10 @@ export interface AdmissionHost<Request, Result> {
   dispatch(request: Request, waitedMs: number): Result;
   /** How many workers discovery shows: limits go by it. */
   workers(): number;
+  /** Told of each request and the class that it falls into. */
+  received?(request: Request, policy: string): void;
+  /** Told of each request that its class has no room for. */
+  refused?(request: Request, policy: string, limit: QueueLimit): void;
 }
 
 /** What a request says of its place in the queue. */
@@ -100,9 +104,10 @@ export class AdmissionQueue<Request, Result> implements Disposable {
     const at = outlook === undefined ? 0 : classify(this.#profile, { uncachedTokens, ...(name === undefined ? {} : { name }) });
     const queue = this.#classes[at];
     if (queue === undefined) throw new DynamoError('unknown', 'the policy profile has no class for the request');
+    this.#host.received?.(request, queue.policy.name);
     const busy = outlook?.isBusy((tokens, most) => isBusy(queue.policy, tokens, most)) ?? false;
     if (!canWait(queue.policy) || (queue.stats.requests === 0 && !busy)) return this.#host.dispatch(request, 0);
-    this.#refuse(queue);
+    this.#refuse(request, queue);
     return this.#wait(at, { request, priority, cachedTokens });
   }
 
@@ -134,8 +139,12 @@ export class AdmissionQueue<Request, Result> implements Disposable {
     return this.#classes.length > 1 || this.#classes.some(({ policy }) => canWait(policy));
   }
 
-  #refuse(queue: ClassQueue<unknown>): void {
+  #refuse(request: Request, queue: ClassQueue<unknown>): void {
     const { policy, stats } = queue;
+    const limitReached = (kind: QueueLimit, reached: { current: number; limit: number }): DynamoError => {
+      this.#host.refused?.(request, policy.name, kind);
+      return limitError(policy.name, kind, reached);
+    };
     const workers = this.#host.workers();
     const limits: readonly (readonly [QueueLimit, number, number | undefined])[] = [
       ['requests', stats.requests, policy.requestsPerWorker],
@@ -143,10 +152,10 @@ export class AdmissionQueue<Request, Result> implements Disposable {
       ['cached_tokens', stats.cachedTokens, policy.cachedTokensPerWorker],
     ];
     for (const [kind, current, perWorker] of limits) {
-      if (perWorker !== undefined && current >= perWorker * workers) throw limitReached(policy.name, kind, { current, limit: perWorker * workers });
+      if (perWorker !== undefined && current >= perWorker * workers) throw limitReached(kind, { current, limit: perWorker * workers });
     }
     const { requests } = this.pending;
-    if (requests >= this.#limit) throw limitReached(policy.name, 'requests', { current: requests, limit: this.#limit });
+    if (requests >= this.#limit) throw limitReached('requests', { current: requests, limit: this.#limit });
   }
 
   #wait(at: number, arrived: { request: Request; priority: Priority; cachedTokens: number }): Promise<Result> {
@@ -213,7 +222,7 @@ export class AdmissionQueue<Request, Result> implements Disposable {
   }
 }
 
-function limitReached(policyClass: string, kind: QueueLimit, { current, limit }: { current: number; limit: number }): DynamoError {
+function limitError(policyClass: string, kind: QueueLimit, { current, limit }: { current: number; limit: number }): DynamoError {
   const message = `router policy class "${policyClass}" queue ${kind} limit reached (current=${current}, limit=${limit})`;
   return new DynamoError('queue_limit_exceeded', message, { data: { policyClass, limitKind: kind, current, limit } });
 }

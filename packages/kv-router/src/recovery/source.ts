@@ -17,6 +17,9 @@ export interface SourceParts {
   readonly maxWaiting?: number;
 }
 
+/** What the questions of a source came to: a dump of everything, the events that were missed, an answer without state, or none at all. */
+export type Recoveries = Record<'dump' | 'events' | 'nothing' | 'failed', number>;
+
 /** How far what a router knows of a source can be trusted. */
 export type SourceState = 'recovering' | 'live' | 'degraded';
 
@@ -37,6 +40,7 @@ export class EventSource implements Disposable {
   #recovery: AbortController | undefined;
   #degraded = false;
   #gaps = 0;
+  readonly #recoveries: Recoveries = { dump: 0, events: 0, nothing: 0, failed: 0 };
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
@@ -56,6 +60,21 @@ export class EventSource implements Disposable {
   /** How often events were found missing. */
   get gaps(): number {
     return this.#gaps;
+  }
+
+  /** What became of the questions so far. */
+  get recoveries(): Readonly<Recoveries> {
+    return this.#recoveries;
+  }
+
+  /**
+   * Whether the event with this number is the next one and nothing is being asked for: then it counts as applied, and the
+   * caller applies it. Every other event goes through `push`.
+   */
+  takes(id: number): boolean {
+    if (this.#recovery !== undefined || this.#cursor === undefined || id !== this.#cursor + 1) return false;
+    this.#cursor = id;
+    return true;
   }
 
   /** Takes one live event. */
@@ -130,6 +149,7 @@ export class EventSource implements Disposable {
 
   #take(answer: WorkerAnswer | undefined): void {
     this.#degraded = answer === undefined || (answer.type !== 'dump' && answer.type !== 'events');
+    this.#recoveries[answer === undefined ? 'failed' : answer.type === 'dump' || answer.type === 'events' ? answer.type : 'nothing'] += 1;
     if (answer?.type === 'dump') {
       this.#parts.reset();
       for (const event of answer.events) this.#parts.apply(event);

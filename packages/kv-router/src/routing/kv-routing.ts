@@ -1,43 +1,43 @@
 import { randomUUID } from 'node:crypto';
 import type { DistributedRuntime, Instance, Route, RoutePolicy } from '@dynamo/runtime';
-import { batchesOf, decodeModel, type EndpointName, type EventScope, instanceKey } from '@dynamo/runtime/internal';
-import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
+import type { EndpointName, EventScope } from '@dynamo/runtime/internal';
+import { PromptHasher } from '../hash/block-hash.ts';
 import { ActiveSequences, type RankLoad } from '../load/active-sequences.ts';
 import { outputGrowth } from '../load/output-growth.ts';
-import { OverloadMonitor } from '../load/overload-monitor.ts';
-import { ReplicaSync, type SharedRequest } from '../load/replica-sync.ts';
+import { type BusyThresholds, OverloadMonitor } from '../load/overload-monitor.ts';
+import { ReplicaSync } from '../load/replica-sync.ts';
+import { hitRate, RouterMetrics } from '../metrics/router-metrics.ts';
 import { type KvRouterOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
 import { prefixIndexes } from '../prefix/index.ts';
 import type { PrefixIndex } from '../prefix/prefix-index.ts';
-import { AdmissionQueue, type Priority } from '../queue/admission.ts';
+import { AdmissionQueue } from '../queue/admission.ts';
 import { singleClass } from '../queue/policy-classes.ts';
 import { RankTable } from '../ranks.ts';
 import type { TokenRequest } from '../request.ts';
-import { selectors } from '../select/index.ts';
 import { type Outlook, type Placed, type PlaceRequest, Scheduler } from '../select/scheduler.ts';
-import { KvSources, type SourceReport } from '../sources/kv-sources.ts';
+import { type KvSink, KvSources, type SourceReport } from '../sources/kv-sources.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
 import { WorkerSet } from '../workers/worker-set.ts';
-import { hashRequest, readHints, type RoutedCall, type RoutingHints } from './route-request.ts';
+import { chunkFacts } from './chunk-facts.ts';
+import { type Job, priorityOf, sharedOf } from './job.ts';
+import { hashRequest, readHints, type RoutedCall } from './route-request.ts';
+import { schedulerOptions } from './scheduler-options.ts';
+import { hearTopic } from './topics.ts';
 import { WorkerWatch } from './worker-watch.ts';
-
-/** One request on its way through the router. */
-interface Job {
-  readonly id: string;
-  readonly request: TokenRequest;
-  readonly prompt: PromptHashes;
-  readonly hints: RoutingHints;
-  readonly book: boolean;
-  readonly explain: boolean;
-}
 
 /** A request that is placed and counted on its rank until it is freed. */
 export interface Booking {
   readonly placed: Placed;
+  /** Which part of the prompt's blocks the rank is expected to hold. */
+  readonly hitRate: number;
+  /** How many requests waited when this one came. */
+  readonly queueDepth: number;
   /** The prompt has been read: its tokens no longer count. */
   prefillDone(): void;
   /** More tokens have come out. */
   output(tokens: number): void;
+  /** The worker says how much of the prompt it had. */
+  reused(tokens: number): void;
   free(): void;
 }
 
@@ -56,17 +56,17 @@ export class KvRouting implements AsyncDisposable {
   readonly #queue: AdmissionQueue<Job, Placed>;
   readonly #watch: WorkerWatch;
   readonly #sources: KvSources | undefined;
+  readonly #metrics: RouterMetrics;
   readonly #runtime: DistributedRuntime;
   readonly #scope: EventScope;
   readonly #stack = new AsyncDisposableStack();
-  readonly #stop = new AbortController();
   #replicas: ReplicaSync | undefined;
 
   private constructor(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions) {
     this.#runtime = runtime;
     this.#scope = { namespace: name.namespace, component: name.component, endpoint: name.endpoint };
     this.options = resolveOptions(options);
-    const { settings, blockSize } = this.options;
+    const { settings, role } = this.options;
     const clock = (): number => performance.now();
     const kind = options.index ?? (settings.kvEvents ? 'events' : 'approximate');
     this.index = prefixIndexes[kind]({
@@ -80,26 +80,8 @@ export class KvRouting implements AsyncDisposable {
     this.workers = new WorkerSet(this.#ranks);
     this.#sequences = new ActiveSequences({ clock, ranks: this.#ranks });
     this.overload = new OverloadMonitor(this.workers, this.options.overload);
-    this.scheduler = new Scheduler(
-      { workers: this.workers, sequences: this.#sequences, overload: this.overload },
-      {
-        blockSize,
-        temperature: settings.temperature,
-        trackActiveBlocks: settings.trackActiveBlocks,
-        assumeKvReuse: settings.assumeKvReuse,
-        trackPrefillTokens: settings.trackPrefillTokens,
-        selector: typeof options.selector === 'object' ? options.selector : selectors[options.selector ?? 'default'],
-        weights: {
-          overlapCredit: settings.overlapCredit,
-          overlapCreditDecay: settings.overlapCreditDecay,
-          prefillLoadScale: settings.prefillLoadScale,
-          activeRequestWeight: settings.activeRequestWeight,
-          hostWeight: settings.hostCacheWeight,
-          diskWeight: settings.diskCacheWeight,
-          ...(settings.sharedCacheMultiplier === undefined ? {} : { sharedMultiplier: settings.sharedCacheMultiplier }),
-        },
-      },
-    );
+    const { workers, overload } = this;
+    this.scheduler = new Scheduler({ workers, overload, sequences: this.#sequences }, schedulerOptions(this.options, options));
     this.#queue = this.#stack.use(
       new AdmissionQueue<Job, Placed>({
         profile: options.profile ?? singleClass(settings.queuePolicy, settings.queueThreshold),
@@ -107,25 +89,28 @@ export class KvRouting implements AsyncDisposable {
         host: {
           outlook: (job): Outlook => this.scheduler.outlook(this.#placeRequest(job)),
           dispatch: (job) => this.#dispatch(job),
-          workers: () => this.workers.size,
+          workers: () => workers.size,
+          received: (job, policy) => job.book && this.#metrics.received(policy),
+          refused: (job, policy, limit) => job.book && this.#metrics.refused(policy, limit),
         },
       }),
     );
-    this.#watch = this.#stack.use(new WorkerWatch(runtime, name, { workers: this.workers, gone: (rank) => this.#forget(rank) }));
-    this.#sources =
-      kind === 'events'
-        ? this.#stack.use(
-            new KvSources(runtime, name, {
-              sink: {
-                apply: (event) => void this.index.apply(event),
-                reset: (workerId, dpRank) => {
-                  const rank = this.#ranks.find(workerId, dpRank);
-                  if (rank !== undefined) this.index.clear(rank);
-                },
-              },
-            }),
-          )
-        : undefined;
+    this.#watch = this.#stack.use(new WorkerWatch(runtime, name, { workers, gone: (rank) => this.#forget(rank) }));
+    this.#sources = kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink() })) : undefined;
+    this.#metrics = this.#stack.use(
+      new RouterMetrics(
+        runtime,
+        { name, model: this.options.model, role },
+        {
+          workers,
+          loads: () => this.#sequences.columns(),
+          index: () => this.index.counts(),
+          queue: () => this.#queue.stats(),
+          sources: () => this.#sources?.reports(),
+          replicas: () => ({ messages: 0, events: 0, ...this.#replicas?.heard, refused: this.#replicas?.refused ?? 0 }),
+        },
+      ),
+    );
     // Requests whose end was never told go after their time, and what waits looks again.
     const timer = setInterval(() => {
       this.#sequences.expire();
@@ -164,6 +149,11 @@ export class KvRouting implements AsyncDisposable {
     return this.scheduler.loads(this.#placeRequest(this.#job(request, call, { book: false, explain: false })));
   }
 
+  /** When workers count as overloaded; what is absent keeps its value. The change counts from the next report of a worker on. */
+  setThresholds(changes: BusyThresholds): void {
+    this.overload.setThresholds(changes);
+  }
+
   /** How well each publisher of cache events is heard; none without an event index. */
   sources(): SourceReport[] {
     return this.#sources?.reports() ?? [];
@@ -180,7 +170,6 @@ export class KvRouting implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
     await this.#stack.disposeAsync();
   }
 
@@ -190,7 +179,8 @@ export class KvRouting implements AsyncDisposable {
     const { workerId, dpRank } = booking.placed;
     let begun = false;
     const seen = (item: unknown): void => {
-      const tokens = tokensOf(item);
+      const { tokens, cachedTokens } = chunkFacts(item);
+      if (cachedTokens !== undefined) booking.reused(cachedTokens);
       if (tokens === 0) return;
       if (!begun) booking.prefillDone();
       begun = true;
@@ -200,28 +190,22 @@ export class KvRouting implements AsyncDisposable {
   }
 
   #job(request: TokenRequest, call: RoutedCall, options: { book: boolean; explain: boolean }): Job {
-    const hints = readHints(request, call);
+    const hints = readHints(request, call, this.options.role);
+    const began = performance.now();
     const prompt = hashRequest(this.#hasher, request, { blockSize: this.options.blockSize, eagle: this.#watch.eagle, hints });
-    return { id: call.id ?? randomUUID(), request, prompt, hints, ...options };
+    const times = { hashing: performance.now() - began, find: 0, scheduling: 0 };
+    return { id: call.id ?? randomUUID(), request, prompt, hints, times, queueDepth: this.#queue.pending.requests, ...options };
   }
 
   #submit(job: Job, signal: AbortSignal | undefined): Promise<Placed> {
-    const { hints } = job;
-    const { pinned } = hints.constraints ?? {};
-    const priority: Priority = {
-      isl: job.request.tokenIds.length,
-      ...(hints.policyClass === undefined ? {} : { policyClass: hints.policyClass }),
-      ...(hints.strictPriority === undefined ? {} : { strictPriority: hints.strictPriority }),
-      ...(hints.priorityJump === undefined ? {} : { priorityJump: hints.priorityJump }),
-      ...(pinned === undefined ? {} : { lane: `${pinned.workerId}/${pinned.dpRank ?? ''}` }),
-      ...(signal === undefined ? {} : { signal }),
-    };
-    return this.#queue.submit(job, priority);
+    return this.#queue.submit(job, priorityOf(job, signal));
   }
 
   #placeRequest(job: Job): PlaceRequest {
     const { prompt, hints } = job;
+    const began = performance.now();
     const { device, hostPinned, disk, external } = this.index.overlaps(prompt);
+    job.times.find = performance.now() - began;
     return {
       isl: job.request.tokenIds.length,
       sequence: new Uint32Array(prompt.sequence.buffer, prompt.sequence.byteOffset, prompt.sequence.length * 2),
@@ -233,40 +217,50 @@ export class KvRouting implements AsyncDisposable {
   }
 
   #dispatch(job: Job): Placed {
-    const placed = this.scheduler.place(this.#placeRequest(job));
-    if (!job.book) return placed;
-    this.scheduler.book(job.id, placed);
-    this.index.routed(job.prompt, placed.rank);
-    this.#replicas?.added(sharedOf(job, placed));
+    const request = this.#placeRequest(job);
+    const began = performance.now();
+    const placed = this.scheduler.place(request);
+    if (job.book) {
+      this.scheduler.book(job.id, placed);
+      this.index.routed(job.prompt, placed.rank);
+      this.#replicas?.added(sharedOf(job, placed));
+    }
+    job.times.scheduling = performance.now() - began;
     return placed;
   }
 
   #booking(job: Job, placed: Placed): Booking {
     const { settings, blockSize } = this.options;
     const { id, hints } = job;
+    const isl = job.request.tokenIds.length;
     const shared = sharedOf(job, placed);
+    const meter = this.#metrics.begin(placed, { isl, blockSize, times: job.times });
+    const { expectedOutputTokens: expectedTokens } = hints;
     const growth = settings.trackOutputBlocks
       ? outputGrowth(
-          {
-            isl: job.request.tokenIds.length,
-            blockSize,
-            ...(hints.expectedOutputTokens === undefined ? {} : { expectedTokens: hints.expectedOutputTokens }),
-          },
+          { isl, blockSize, ...(expectedTokens === undefined ? {} : { expectedTokens }) },
           (decay) => void this.#sequences.addOutputBlock(id, decay),
         )
       : undefined;
     let freed = false;
     return {
       placed,
+      hitRate: hitRate(placed, { isl, blockSize }),
+      queueDepth: job.queueDepth,
       prefillDone: () => {
         if (freed || !this.#sequences.prefillDone(id)) return;
         this.#replicas?.prefillDone(shared);
         this.#queue.drain();
       },
-      output: (tokens) => growth?.grow(tokens),
+      output: (tokens) => {
+        meter.output(tokens);
+        growth?.grow(tokens);
+      },
+      reused: (tokens) => meter.reused(tokens),
       free: () => {
         if (freed) return;
         freed = true;
+        meter.end();
         this.#sequences.free(id);
         this.#replicas?.freed(shared);
         this.#queue.drain();
@@ -283,25 +277,27 @@ export class KvRouting implements AsyncDisposable {
     this.#queue.drain();
   }
 
-  async #join(): Promise<void> {
-    const { events, log } = this.#runtime;
-    const { signal } = this.#stop;
-    const hear = (topic: string, take: (payload: Uint8Array) => void): void => {
-      const loop = (async (): Promise<void> => {
-        for await (const batch of batchesOf(events.subscribe(this.#scope, topic, { signal }))) {
-          for (const change of batch) if (change.type === 'event') attempt(() => take(change.payload), { topic, log });
-        }
-      })();
-      const settled = loop.catch((error: unknown) =>
-        signal.aborted ? undefined : log.error({ topic, error: String(error) }, 'a topic is heard no more'),
-      );
-      this.#stack.defer(async () => void (await settled));
+  #sink(): KvSink {
+    return {
+      decode: (payload) => this.index.decode(payload, 'msgpack'),
+      apply: (event) => void this.index.apply(event),
+      reset: (workerId, dpRank) => {
+        const rank = this.#ranks.find(workerId, dpRank);
+        if (rank !== undefined) this.index.clear(rank);
+      },
+      hasRank: (workerId, dpRank) => this.#watch.hasRank(workerId, dpRank),
     };
+  }
+
+  async #join(): Promise<void> {
+    const { events, discovery } = this.#runtime;
+    const hear = (topic: string, take: (payload: Uint8Array) => void): void =>
+      void this.#stack.use(hearTopic(this.#runtime, { scope: this.#scope, topic }, take));
     hear('kv_metrics', (payload) => this.#takeLoad(payload));
     if (!this.options.settings.replicaSync) return;
     const publisher = this.#stack.use(await events.publish(this.#scope, 'active_sequences_events'));
     const replicas = new ReplicaSync({
-      routerId: this.#runtime.discovery.instanceId,
+      routerId: discovery.instanceId,
       ranks: this.#ranks,
       sequences: this.#sequences,
       publish: (payload) => void publisher.publish(payload),
@@ -315,30 +311,5 @@ export class KvRouting implements AsyncDisposable {
     const { workerId, dpRank, ...load } = decodeActiveLoad(payload);
     const rank = this.#ranks.find(workerId, dpRank);
     if (rank !== undefined) this.overload.report(rank, load);
-  }
-}
-
-const sharedOf = (job: Job, placed: Placed): SharedRequest => ({
-  id: job.id,
-  workerId: placed.workerId,
-  dpRank: placed.dpRank,
-  sequence: placed.sequence,
-  trackPrefill: placed.trackPrefill,
-  prefillTokens: placed.effectivePrefillTokens,
-  ...(job.hints.expectedOutputTokens === undefined ? {} : { expectedOutputTokens: job.hints.expectedOutputTokens }),
-  ...(job.hints.loraName === undefined ? {} : { loraName: job.hints.loraName }),
-});
-
-/** How many tokens an item brings, whether it was read straight from the wire or not. */
-function tokensOf(item: unknown): number {
-  const { tokenIds, token_ids: raw } = item as { tokenIds?: readonly number[]; token_ids?: readonly number[] };
-  return (tokenIds ?? raw)?.length ?? 0;
-}
-
-function attempt(take: () => void, context: { topic: string; log: DistributedRuntime['log'] }): void {
-  try {
-    take();
-  } catch (error) {
-    context.log.warn({ topic: context.topic, error: String(error) }, 'an event is unreadable: dropped');
   }
 }

@@ -46,7 +46,8 @@ export function readHints(request: TokenRequest, call: RoutedCall, role: 'prefil
 }
 
 function readConstraints(routing: Readonly<Record<string, unknown>>, call: RoutedCall, role: 'prefill' | 'decode'): Constraints | undefined {
-  const worker = call.pinned ?? routing['backend_instance_id'] ?? routing[`${role}_worker_id`];
+  // A worker that is asked for to write the answer says nothing of who is to read the prompt.
+  const worker = call.pinned ?? (role === 'decode' ? routing['backend_instance_id'] : undefined) ?? routing[`${role}_worker_id`];
   const rank = routing[role === 'prefill' ? 'prefill_dp_rank' : 'dp_rank'] ?? routing['dp_rank'];
   const allowed = routing['allowed_worker_ids'];
   const taints = object(routing['routing_constraints']);

@@ -51,6 +51,15 @@ export class WorkerWatch implements AsyncDisposable {
     return false;
   }
 
+  /**
+   * Whether a worker has such a rank, as its card says; one that discovery has not shown yet may have any of a card's usual
+   * ranks, since events may run ahead of it.
+   */
+  hasRank(id: InstanceId, dpRank: number): boolean {
+    const { dpStart, dpSize } = this.#workers.get(id)?.config ?? this.#configOf(id);
+    return dpRank >= dpStart && dpRank < dpStart + dpSize;
+  }
+
   /** Takes the instances that may be chosen now: the others stay known, and nothing is sent to them. */
   see(candidates: readonly Instance[]): void {
     if (same(candidates, this.#seen)) return;

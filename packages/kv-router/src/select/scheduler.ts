@@ -48,6 +48,11 @@ export interface Placed {
   /** Overlap in blocks, lower tiers by their weight. */
   readonly overlapBlocks: number;
   readonly cachedTokens: number;
+  /** Blocks that the rank holds on any tier. */
+  readonly heldBlocks: number;
+  /** The same of the rank that holds most, and its overlap. */
+  readonly bestHeldBlocks: number;
+  readonly bestOverlapBlocks: number;
   readonly effectivePrefillTokens: number;
   readonly potentialDecodeBlocks: number;
   /** What booking counts: the prompt's own hashes, made-up ones, or none. */
@@ -126,6 +131,8 @@ export class Scheduler {
       cost: this.#costs[choice.at] ?? 0,
       overlapBlocks: effectiveOverlap(facts.facts, rank),
       cachedTokens: cached,
+      heldBlocks: heldBlocks(facts.facts.overlaps, rank),
+      ...bestOf(facts.facts),
       effectivePrefillTokens: uncachedTokens(request.isl, cached),
       potentialDecodeBlocks:
         decodeBlocks(facts.facts, rank) + Math.max(0, Math.ceil(request.isl / this.#options.blockSize) - facts.facts.sequenceBlocks),
@@ -238,4 +245,22 @@ export class Scheduler {
       this.#nothing = { device: none, host: none, disk: none, external: none };
     }
   }
+}
+
+/** Blocks of a prompt that a rank holds, whatever a tier is worth. */
+const heldBlocks = ({ device, host, disk, external }: TierOverlaps, rank: number): number =>
+  (device[rank] ?? 0) + (host[rank] ?? 0) + (disk[rank] ?? 0) + (external[rank] ?? 0);
+
+/** What the candidate with the most of a prompt has, in one pass. */
+function bestOf(facts: SelectionFacts): { bestHeldBlocks: number; bestOverlapBlocks: number } {
+  let bestHeldBlocks = 0;
+  let bestOverlapBlocks = 0;
+  for (let at = 0; at < facts.count; at++) {
+    const rank = facts.candidates[at] ?? 0;
+    const held = heldBlocks(facts.overlaps, rank);
+    if (held > bestHeldBlocks) bestHeldBlocks = held;
+    // Only who holds something can be the best.
+    if (held > 0) bestOverlapBlocks = Math.max(bestOverlapBlocks, effectiveOverlap(facts, rank));
+  }
+  return { bestHeldBlocks, bestOverlapBlocks };
 }

@@ -2,8 +2,9 @@ import { DistributedRuntime } from '@dynamo/runtime';
 import { mem, MemStore, parseEndpointPath } from '@dynamo/runtime/internal';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KvPublisher } from '../kv-publisher.ts';
-import type { RouterEvent } from '../wire/kv-event.ts';
-import { KvSources } from './kv-sources.ts';
+import { prefixIndexes } from '../prefix/index.ts';
+import { RankTable } from '../ranks.ts';
+import { type KvSink, KvSources } from './kv-sources.ts';
 
 const path = 'demo.backend.generate';
 let stack: AsyncDisposableStack;
@@ -29,19 +30,27 @@ async function worker() {
   return { runtime, publisher, store, id: runtime.discovery.instanceId };
 }
 
-/** A router that keeps a set of block hashes by worker. */
+/** A router's ear with an index behind it. */
 async function router() {
-  const held = new Map<bigint, Set<bigint>>();
-  const of = (id: bigint): Set<bigint> => held.get(id) ?? held.set(id, new Set()).get(id) ?? new Set();
-  const apply = ({ workerId, change }: RouterEvent): void => {
-    if (change.type === 'stored') for (const { blockHash } of change.blocks) of(workerId).add(blockHash);
-    else if (change.type === 'removed') for (const hash of change.hashes) of(workerId).delete(hash);
-    else of(workerId).clear();
+  const ranks = new RankTable();
+  const index = prefixIndexes.events({ ranks, clock: () => 0 });
+  const sink: KvSink = {
+    decode: (payload) => index.decode(payload, 'msgpack'),
+    apply: (event) => void index.apply(event),
+    reset: (workerId, dpRank) => {
+      const rank = ranks.find(workerId, dpRank);
+      if (rank !== undefined) index.clear(rank);
+    },
+    hasRank: (_workerId, dpRank) => dpRank < 2,
   };
-  const sources = stack.use(
-    new KvSources(await connect(), parseEndpointPath(path), { sink: { apply, reset: (workerId) => void held.delete(workerId) } }),
-  );
-  return { sources, blocks: (id: bigint) => [...(held.get(id) ?? [])].map(Number).toSorted((a, b) => a - b) };
+  const sources = stack.use(new KvSources(await connect(), parseEndpointPath(path), { sink }));
+  const blocks = (id: bigint): number[] =>
+    index
+      .dump()
+      .flatMap(({ workerId, change }) => (workerId === id && change.type === 'stored' ? change.blocks : []))
+      .map(({ blockHash }) => Number(blockHash))
+      .toSorted((a, b) => a - b);
+  return { sources, index, blocks };
 }
 
 test('a router hears what a worker stores and removes, and forgets it when the publisher goes', async () => {
@@ -97,6 +106,6 @@ test.each([
 test('a relaying publisher takes no events by hand, and a load report needs a measure', async () => {
   const publisher = await KvPublisher.open(await connect(), path, { blockSize: 4, source: { zmq: 'tcp://127.0.0.1:1' } });
   expect(() => publisher.cleared()).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
-  expect(() => publisher.load({})).toThrow('a load report needs activeDecodeBlocks or kvUsedBlocks');
+  expect(() => publisher.load({})).toThrow('worker metrics publish requires at least one load metric');
   expect(() => publisher.load({ kvUsedBlocks: -1 })).toThrow('kvUsedBlocks must be a count, got -1');
 });

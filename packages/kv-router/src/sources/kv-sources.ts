@@ -10,16 +10,22 @@ import {
   type EventScope,
   topicPath,
 } from '@dynamo/runtime/internal';
-import { EventSource, retryRule, type SourceState } from '../recovery/source.ts';
-import { decodeRouterEvents, type RouterEvent, u32, u64 } from '../wire/kv-event.ts';
+import { eventKind } from '../core/core.ts';
+import type { EventBatch } from '../prefix/prefix-index.ts';
+import { EventSource, type Recoveries, retryRule, type SourceState } from '../recovery/source.ts';
+import { readableEvents, type RouterEvent, u32, u64 } from '../wire/kv-event.ts';
 import { object } from '../wire/members.ts';
 import { answerFromWire, queryToWire, type WorkerAnswer } from '../wire/worker-query.ts';
 
-/** What is told about one rank's cache. */
+/** What is told about the ranks' caches. */
 export interface KvSink {
+  /** Decodes a message of the topic; nothing is applied yet. */
+  decode(payload: Uint8Array): EventBatch;
   apply(event: RouterEvent): void;
   /** Everything that was known of the rank is void. */
   reset(workerId: bigint, dpRank: number): void;
+  /** Whether the worker has such a rank, as far as anybody knows. */
+  hasRank(workerId: bigint, dpRank: number): boolean;
 }
 
 /** How well one publisher is heard. */
@@ -32,8 +38,11 @@ export interface SourceReport {
   readonly cursor: number | undefined;
   /** How often events were missing. */
   readonly gaps: number;
-  /** Messages that could not be read. */
+  /** Events, or whole messages, that could not be read or spoke of what is not the publisher's. */
   readonly malformed: number;
+  /** Messages heard. */
+  readonly batches: number;
+  readonly recoveries: Readonly<Recoveries>;
   /** When the last message came, in milliseconds of the clock; 0 before the first. */
   readonly heardAt: number;
 }
@@ -42,7 +51,10 @@ interface Known {
   readonly workerId: bigint;
   readonly dpRank: number;
   readonly source: EventSource;
+  /** Ranks that its events have spoken of: an engine may tell of all of them through one publisher. */
+  readonly ranks: Set<number>;
   malformed: number;
+  batches: number;
   heardAt: number;
 }
 
@@ -51,7 +63,8 @@ const topic = 'kv-events';
 /**
  * Hears the cache events of an endpoint's workers and keeps a sink in step with them (spec kv-router 17.3).
  *
- * A publisher counts only with its event source record, which names its worker and where to ask for what was missed.
+ * A publisher counts only with its event source record, which names its worker and where to ask for what was missed. Events
+ * that come in order are applied where they were decoded; only what must wait for an answer becomes objects.
  */
 export class KvSources implements AsyncDisposable {
   readonly #runtime: DistributedRuntime;
@@ -73,9 +86,9 @@ export class KvSources implements AsyncDisposable {
 
   /** Every publisher that is known now. */
   reports(): SourceReport[] {
-    return [...this.#known].map(([publisher, { workerId, dpRank, source, malformed, heardAt }]) => {
-      const { state, cursor, gaps } = source;
-      return { publisher, workerId, dpRank, state, cursor, gaps, malformed, heardAt };
+    return [...this.#known].map(([publisher, { workerId, dpRank, source, malformed, batches, heardAt }]) => {
+      const { state, cursor, gaps, recoveries } = source;
+      return { publisher, workerId, dpRank, state, cursor, gaps, malformed, batches, recoveries: { ...recoveries }, heardAt };
     });
   }
 
@@ -109,19 +122,36 @@ export class KvSources implements AsyncDisposable {
     // Whoever joins, or has missed messages, may miss some whose absence no later one would show.
     if (change.type !== 'event') return change.type === 'left' ? undefined : known.source.refresh();
     known.heardAt = this.#clock();
-    let events: RouterEvent[];
-    try {
-      events = decodeRouterEvents(change.payload);
-    } catch (error) {
-      known.malformed += 1;
-      this.#runtime.log.warn({ worker: known.workerId, error: String(error) }, 'a KV event message is unreadable: dropped');
-      return;
+    known.batches += 1;
+    const batch = this.#sink.decode(change.payload);
+    for (let i = 0; i < batch.length; i++) {
+      if (!this.#isIts(known, batch, i)) this.#refuse(known);
+      else if (known.source.takes(batch.id(i))) {
+        known.ranks.add(batch.dpRank(i));
+        batch.apply(i);
+      } else return this.#hearSlowly(known, change.payload);
     }
-    for (const event of events) {
-      // A publisher speaks for its own worker alone.
-      if (event.workerId === known.workerId) known.source.push(event);
-      else known.malformed += 1;
+  }
+
+  /** Some event must wait or is old: all of the message goes the careful way, where those that count already are passed over. */
+  #hearSlowly(known: Known, payload: Uint8Array): void {
+    for (const event of readableEvents(payload)) {
+      if (event.workerId === known.workerId && this.#sink.hasRank(event.workerId, event.dpRank)) known.source.push(event);
     }
+  }
+
+  /** A publisher speaks for its own worker alone, and of ranks that it has. */
+  #isIts(known: Known, batch: EventBatch, i: number): boolean {
+    if (batch.kind(i) === eventKind.malformed || batch.workerId(i) !== known.workerId) return false;
+    const dpRank = batch.dpRank(i);
+    return known.ranks.has(dpRank) || this.#sink.hasRank(known.workerId, dpRank);
+  }
+
+  #refuse(known: Known): void {
+    known.malformed += 1;
+    // Once a thousand: a publisher of another version would fill the log.
+    if (known.malformed % 1_000 === 1)
+      this.#runtime.log.warn({ worker: known.workerId, dropped: known.malformed }, 'a KV event is unreadable or not of its publisher: dropped');
   }
 
   #add(record: DiscoveryRecord): void {
@@ -136,15 +166,22 @@ export class KvSources implements AsyncDisposable {
     if (present !== undefined) this.#remove(record.key);
     this.#keys.set(record.key, source.publisher);
     const { workerId, dpRank } = target;
+    const ranks = new Set([dpRank]);
     this.#known.set(source.publisher, {
       workerId,
       dpRank,
+      ranks,
       malformed: 0,
+      batches: 0,
       heardAt: 0,
       source: new EventSource({
         ask: (start, signal) => this.#ask(target, start, AbortSignal.any([signal, this.#stop.signal])),
-        apply: (event) => this.#sink.apply(event),
-        reset: () => this.#sink.reset(workerId, dpRank),
+        apply: (event) => {
+          if (event.workerId !== workerId || !this.#sink.hasRank(workerId, event.dpRank)) return;
+          ranks.add(event.dpRank);
+          this.#sink.apply(event);
+        },
+        reset: () => this.#reset(workerId, ranks),
         sleep: (ms, signal) => sleep(ms, undefined, { signal }),
         log: this.#runtime.log,
       }),
@@ -159,7 +196,11 @@ export class KvSources implements AsyncDisposable {
     this.#known.delete(publisher);
     if (known === undefined) return;
     known.source[Symbol.dispose]();
-    this.#sink.reset(known.workerId, known.dpRank);
+    this.#reset(known.workerId, known.ranks);
+  }
+
+  #reset(workerId: bigint, ranks: Iterable<number>): void {
+    for (const dpRank of ranks) this.#sink.reset(workerId, dpRank);
   }
 
   async #ask(target: Target, start: number | undefined, signal: AbortSignal): Promise<WorkerAnswer> {

@@ -79,6 +79,24 @@ export function decodeRouterEvents(payload: Uint8Array): RouterEvent[] {
   return value.flatMap((item) => eventFromWire(item) ?? []);
 }
 
+/** Reads those events of a message that can be read: one that can't spoils none of its neighbours. */
+export function readableEvents(payload: Uint8Array): RouterEvent[] {
+  let value: unknown;
+  try {
+    value = decodeMsgpack(payload);
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((item: unknown) => {
+    try {
+      return eventFromWire(item) ?? [];
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** Reads one event; undefined when its domain is one that this version does not know. */
 export function eventFromWire(value: unknown): RouterEvent | undefined {
   const outer = object(value) ?? fail('an event', 'a map', value);

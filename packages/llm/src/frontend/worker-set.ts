@@ -91,6 +91,7 @@ export class WorkerSet implements AsyncDisposable {
   #openRouting(options: Partial<KvRouterOptions>): Promise<KvRouting> {
     const routing = KvRouting.open(this.#parts.runtime, parseEndpointPath(this.path), {
       blockSize: this.card.kv_cache_block_size,
+      model: this.card.display_name,
       ...options,
       ...roleOptions(this.card, options),
     });
@@ -195,7 +196,7 @@ function bootstrapOf(card: WireCard | undefined): ReturnType<PrefillPool['bootst
 /** A prefill router counts no running blocks; the decode router beside it no caches and no prompts (spec kv-router 18.4). */
 function roleOptions(card: WireCard, options: Partial<KvRouterOptions>): Partial<KvRouterOptions> {
   const { settings } = options;
-  if (card.worker_type === 'prefill') return { settings: { ...settings, trackActiveBlocks: false } };
+  if (card.worker_type === 'prefill') return { role: 'prefill' };
   if (card.worker_type !== 'decode' || card.needs.length === 0 || settings?.conditionalDisagg === true) return {};
   return { overlapCredit: 0, settings: { ...settings, trackPrefillTokens: false, assumeKvReuse: false } };
 }

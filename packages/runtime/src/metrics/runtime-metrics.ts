@@ -10,6 +10,8 @@ export interface RuntimeMetrics {
   /** Root of the hierarchy: its names begin with `dynamo_component_` and its series carry the runtime's id. */
   readonly metrics: Metrics;
   readonly work: WorkMetrics;
+  /** Families outside the hierarchy, under a prefix of their own; the same node each time. */
+  readonly beside: (prefix: string) => Metrics;
   /** Counts calls; the families are there from the first time it is asked for. */
   readonly calls: () => CallerMetrics;
   /** Spans that were dropped before anybody took them. */
@@ -24,12 +26,21 @@ export function openRuntimeMetrics(options: { instanceId: InstanceId; limits: { 
   const uptime = metrics.gauge('uptime_seconds', 'Total uptime of the DistributedRuntime in seconds');
   const started = performance.now();
   metrics.onScrape(() => uptime.set((performance.now() - started) / 1_000));
+  const others = new Map<string, Metrics>();
+  const beside = (prefix: string): Metrics => {
+    const present = others.get(prefix);
+    if (present !== undefined) return present;
+    const made = new Metrics({ prefix, onProblem });
+    others.set(prefix, made);
+    attach(metrics, made);
+    return made;
+  };
   // Families without labels, outside the hierarchy and its prefix.
-  const outside = new Metrics({ prefix: 'dynamo', onProblem });
-  attach(metrics, outside);
+  const outside = beside('dynamo');
   let calls: CallerMetrics | undefined;
   return {
     metrics,
+    beside,
     calls: () => (calls ??= countCalls(metrics, { onProblem })),
     droppedSpans: (spans) => outside.counter('trace_spans_dropped_total', 'Spans that were dropped before a collector took them').inc(spans),
     work: countWork(outside, options.limits),
