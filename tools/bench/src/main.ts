@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 const usage = `usage: npm run bench -- plane [--python PYTHON] [--seconds 4] [--rounds 3]     the request plane beside the real one
        npm run bench -- metrics [--python PYTHON] [--updates 5000000]          one update of a metric
        npm run bench -- memory [--calls 20000]                                  heap over many calls
+       npm run bench -- soak [--calls 1000000]                                  what a million calls leave behind
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
 The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
@@ -17,7 +18,7 @@ const { positionals, values } = parseArgs({
     planes: { type: 'string', default: 'zmq,mem' },
     count: { type: 'string', default: '200000' },
     bytes: { type: 'string', default: '300' },
-    calls: { type: 'string', default: '20000' },
+    calls: { type: 'string' },
     updates: { type: 'string', default: '5000000' },
     requests: { type: 'string', default: '20000' },
     model: { type: 'string', default: fileURLToPath(new URL('../../../vectors/llm/model-tiny', import.meta.url)) },
@@ -32,7 +33,10 @@ if (positionals[0] === 'plane') {
   metrics({ python: values.python, updates: Number(values.updates) });
 } else if (positionals[0] === 'memory') {
   const { memory } = await import('./memory.ts');
-  await memory({ calls: Number(values.calls) });
+  await memory({ calls: Number(values.calls ?? '20000') });
+} else if (positionals[0] === 'soak') {
+  const { soak } = await import('./soak.ts');
+  await soak({ calls: Number(values.calls ?? '1000000'), parts: 10 });
 } else if (positionals[0] === 'events') {
   const { events } = await import('./events.ts');
   await events({ planes: values.planes.split(','), count: Number(values.count), bytes: Number(values.bytes) });

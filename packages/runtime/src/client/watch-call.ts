@@ -7,6 +7,14 @@ import type { CallOptions } from './types.ts';
 /** How much longer a call-home is waited for, in milliseconds, if the event loop was busy when its time was over. */
 const graceMs = 50;
 
+/**
+ * How long a worker that has left discovery may take to call home, in milliseconds.
+ *
+ * One that pauses to drain still answers what it has taken, and its caller must not hear of a failure; one that has died
+ * does not come, and the real system's error is told this much later than there.
+ */
+const departureMs = 1_000;
+
 /** What ends a call from outside. Disposing lets go of all of it and leaves the stream. */
 export interface CallWatch extends Disposable {
   /** The reader waits for an item from now on. */
@@ -36,9 +44,12 @@ export function watchCall(
     stream.fail(new DynamoError('connection_timeout', why, { data: { limit: 'callHome', ms: callHomeMs } }));
   };
   const whole = timeoutMs === undefined ? undefined : setTimeout(() => stream.fail(tooLong(timeoutMs)), timeoutMs);
+  let departure: NodeJS.Timeout | undefined;
   const gone = set.onGone((id) => {
     if (id !== instance.id || attached()) return;
-    stream.fail(new DynamoError('disconnected', 'Worker disconnected before response stream was established'));
+    departure ??= setTimeout(() => {
+      if (!attached()) stream.fail(new DynamoError('disconnected', 'Worker disconnected before response stream was established'));
+    }, departureMs);
   });
   const clock = ItemClock.of(call, stream);
   const unfollow = signalsOf(call).map((signal) => {
@@ -55,6 +66,7 @@ export function watchCall(
     [Symbol.dispose]() {
       clearTimeout(home);
       clearTimeout(whole);
+      clearTimeout(departure);
       clock?.stop();
       gone[Symbol.dispose]();
       for (const leave of unfollow) leave();

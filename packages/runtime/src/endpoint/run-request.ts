@@ -55,6 +55,9 @@ export function openRequest(request: IncomingRequest): OpenedRequest | { readonl
   }
 }
 
+/** How long a handler may take to answer its abortion before its caller is told in its place, in milliseconds. */
+const deafMs = 500;
+
 /** Runs a handler on one request and streams its items home. Never rejects: what goes wrong reaches the caller. */
 export async function runRequest(handler: Handler<unknown, unknown>, opened: OpenedRequest, options: RunOptions): Promise<void> {
   const { control } = opened;
@@ -67,12 +70,23 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
     if (how === 'kill') context.kill(reason);
     else context.stop(reason);
   };
-  const onShutdown = (): void => context.kill(options.signal.reason);
+  let writer: ResponseWriter | undefined;
+  let input: RequestInput | undefined;
+  // Set when the caller has been told for a handler that does not hear.
+  let told = false;
+  let deaf: NodeJS.Timeout | undefined;
+  const onShutdown = (): void => {
+    const reason: unknown = options.signal.reason;
+    context.kill(reason);
+    deaf = setTimeout(() => {
+      told = true;
+      // Nothing is written after it: every write looks first whether the request has been stopped.
+      writer?.finish(reason).catch(() => {});
+    }, deafMs);
+  };
   options.signal.addEventListener('abort', onShutdown, { once: true });
   // One that waited for a place may begin after that.
   if (options.signal.aborted) onShutdown();
-  let writer: ResponseWriter | undefined;
-  let input: RequestInput | undefined;
   try {
     const { connectMs, log } = options;
     writer = options.home.callHome({ to: control.response, codec: control.codec, connectMs, log, onCancel: cancel });
@@ -90,12 +104,15 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
         if (full !== undefined) await full;
       }
       input?.leave();
+      if (told) return;
       await (context.stopped ? writer.finish(context.signal.reason) : writer.finish());
     } catch (error) {
       input?.leave();
       if (!context.stopped) story.failed(error);
       if (!DynamoError.is(error) && !context.stopped) story.log().error({ request: control.id, error: String(error) }, 'a handler failed');
-      await writer.finish(error);
+      if (told) return;
+      // What a handler's own waits throw when its signal aborts tells nothing; why it was aborted does.
+      await writer.finish(context.stopped && isAbort(error) ? context.signal.reason : error);
     }
   } catch (error) {
     meter.failed(writer === undefined ? 'response_stream' : 'publish_final');
@@ -103,9 +120,12 @@ export async function runRequest(handler: Handler<unknown, unknown>, opened: Ope
   } finally {
     meter.end(writer?.itemBytes ?? 0);
     story.end();
+    clearTimeout(deaf);
     options.signal.removeEventListener('abort', onShutdown);
   }
 }
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
 
 const asked = (kind: 'stop' | 'kill'): DynamoError => new DynamoError('cancelled', `the caller sent ${kind}`, { data: { kind } });
 
