@@ -15,6 +15,8 @@ export type { EventBatch, EventCounts, IndexCounts, Overlaps, PrefixIndex, Prefi
 export type { OverlapScore } from './prefix/radix-tree.ts';
 export type { Ranks } from './ranks.ts';
 export { KvRouting } from './routing/kv-routing.ts';
+export type { KvRoute } from './routing/kv-routing.ts';
+export { routeHeader, routeHeaderName } from './tell/route-header.ts';
 export type { RoutedCall } from './routing/route-request.ts';
 export { KvSources } from './sources/kv-sources.ts';
 export type { KvSink, SourceReport } from './sources/kv-sources.ts';

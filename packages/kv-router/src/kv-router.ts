@@ -79,7 +79,7 @@ export class KvRouter implements Client<TokenRequest, TokenChunk> {
 
   /** Says why a request would go where it would: every candidate's overlap, load and cost. Changes nothing. */
   async explain(request: TokenRequest, options: { signal?: AbortSignal } = {}): Promise<RouteReceipt> {
-    const { receipt } = await this.#routing.place(request, options, { explain: true });
+    const { receipt } = await this.#routing.place(request, options, { explain: 'receipt' });
     if (receipt === undefined) throw new TypeError('a placement that was to be explained has a receipt');
     return receipt;
   }

@@ -2,6 +2,7 @@ import { DynamoError } from '@dynamo/runtime';
 import { type BusyThresholds, checkThresholds } from './load/overload-monitor.ts';
 import type { PolicyProfile } from './queue/policy-classes.ts';
 import type { SelectorName } from './select/index.ts';
+import type { RouteReceipt } from './select/receipt.ts';
 import type { Selector } from './select/selector.ts';
 import { checkSettings } from './wire/read-settings.ts';
 import { defaultSettings, type RouterSettings } from './wire/router-settings.ts';
@@ -28,6 +29,16 @@ export interface KvRouterOptions {
   overload?: BusyThresholds;
   /** Keeps a session on its worker. Off by default. */
   affinity?: { ttlMs: number; mode?: 'hard' | 'soft' };
+  /**
+   * What becomes of a worker whose cache events are missing, late or contradicted by its own answers: `act`, the default,
+   * places by this router's own decisions in their place, then by load alone, and by events again once they are sound;
+   * `watch` only tells; `off` believes every worker, as the real router does.
+   */
+  trust?: 'act' | 'watch' | 'off';
+  /** Told why each request went where it went. Writing a receipt takes time for every candidate: leave it out where nobody reads it. */
+  onRoute?: (receipt: RouteReceipt) => void;
+  /** @internal Puts one line on each decision into its route, for the frontend's response header. */
+  brief?: boolean;
   /** @internal Every other setting of the real router, for frontends and tools. */
   settings?: Partial<RouterSettings>;
   /** @internal Queues by policy class; takes the place of `queue`. */

@@ -98,6 +98,11 @@ export class EventSource implements Disposable {
     if (this.#recovery === undefined) this.#recover(this.#cursor === undefined ? undefined : this.#cursor + 1);
   }
 
+  /** Asks for everything that the worker holds: for those who have a reason to doubt what was heard. */
+  resync(): void {
+    if (this.#recovery === undefined) this.#recover(undefined);
+  }
+
   [Symbol.dispose](): void {
     this.#ended.abort();
     this.#recovery?.abort();
@@ -148,6 +153,8 @@ export class EventSource implements Disposable {
   }
 
   #take(answer: WorkerAnswer | undefined): void {
+    // Asked whether there is more, and there is not: nothing was missed.
+    if (answer?.type === 'too-new' && answer.newest === this.#cursor && this.#waiting.length === 0 && !this.#degraded) return;
     this.#degraded = answer === undefined || (answer.type !== 'dump' && answer.type !== 'events');
     this.#recoveries[answer === undefined ? 'failed' : answer.type === 'dump' || answer.type === 'events' ? answer.type : 'nothing'] += 1;
     if (answer?.type === 'dump') {

@@ -3,7 +3,8 @@ import type { SharedRequest } from '../load/replica-sync.ts';
 import type { DecisionTimes } from '../metrics/router-metrics.ts';
 import type { Priority } from '../queue/admission.ts';
 import type { TokenRequest } from '../request.ts';
-import type { Placed } from '../select/scheduler.ts';
+import type { Expectation } from '../trust/trust-table.ts';
+import type { Placed, PlaceRequest } from '../select/scheduler.ts';
 import type { RoutingHints } from './route-request.ts';
 
 /** One request on its way through the router. */
@@ -13,10 +14,12 @@ export interface Job {
   readonly prompt: PromptHashes;
   readonly hints: RoutingHints;
   readonly book: boolean;
-  readonly explain: boolean;
+  readonly explain: PlaceRequest['explain'];
   readonly times: DecisionTimes;
   /** How many requests waited when this one came. */
   readonly queueDepth: number;
+  /** Set when it is booked: what the answer is held against. */
+  expected?: Expectation;
 }
 
 /** What the other routers are told of a placed request. */

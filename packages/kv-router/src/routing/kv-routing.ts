@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DistributedRuntime, Instance, Route, RoutePolicy } from '@dynamo/runtime';
 import type { EndpointName, EventScope } from '@dynamo/runtime/internal';
-import { PromptHasher } from '../hash/block-hash.ts';
+import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
 import { ActiveSequences, type RankLoad } from '../load/active-sequences.ts';
 import { outputGrowth } from '../load/output-growth.ts';
 import { type BusyThresholds, OverloadMonitor } from '../load/overload-monitor.ts';
@@ -15,7 +15,12 @@ import { singleClass } from '../queue/policy-classes.ts';
 import { RankTable } from '../ranks.ts';
 import type { TokenRequest } from '../request.ts';
 import { type Outlook, type Placed, type PlaceRequest, Scheduler } from '../select/scheduler.ts';
+import type { RouteBrief } from '../select/receipt.ts';
+import type { TierOverlaps } from '../select/selector.ts';
 import { type KvSink, KvSources, type SourceReport } from '../sources/kv-sources.ts';
+import { RouteTeller } from '../tell/route-teller.ts';
+import { openTrust } from '../trust/open-trust.ts';
+import type { TrustTable } from '../trust/trust-table.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
 import { WorkerSet } from '../workers/worker-set.ts';
 import { chunkFacts } from './chunk-facts.ts';
@@ -41,6 +46,9 @@ export interface Booking {
   free(): void;
 }
 
+/** A route that may come with one line on why it was taken. */
+export type KvRoute = Route & { readonly brief?: RouteBrief };
+
 /** Everything that one router knows of one endpoint, and the decisions that it makes with it. */
 export class KvRouting implements AsyncDisposable {
   readonly options: ResolvedOptions;
@@ -49,13 +57,16 @@ export class KvRouting implements AsyncDisposable {
   readonly overload: OverloadMonitor;
   readonly scheduler: Scheduler;
   /** Chooses for a client, and counts what it chose until the stream has ended. */
-  readonly policy: RoutePolicy;
+  readonly policy: RoutePolicy & { pick(...asked: Parameters<RoutePolicy['pick']>): Promise<KvRoute> };
   readonly #ranks = new RankTable();
   readonly #hasher: PromptHasher;
   readonly #sequences: ActiveSequences;
   readonly #queue: AdmissionQueue<Job, Placed>;
   readonly #watch: WorkerWatch;
   readonly #sources: KvSources | undefined;
+  /** Present where events are heard. */
+  readonly #trust: TrustTable | undefined;
+  readonly #teller: RouteTeller;
   readonly #metrics: RouterMetrics;
   readonly #runtime: DistributedRuntime;
   readonly #scope: EventScope;
@@ -69,10 +80,9 @@ export class KvRouting implements AsyncDisposable {
     const { settings, role } = this.options;
     const clock = (): number => performance.now();
     const kind = options.index ?? (settings.kvEvents ? 'events' : 'approximate');
+    const predicting = { ranks: this.#ranks, clock, ttlMs: settings.ttlSeconds * 1_000 };
     this.index = prefixIndexes[kind]({
-      ranks: this.#ranks,
-      clock,
-      ttlMs: settings.ttlSeconds * 1_000,
+      ...predicting,
       policy: settings.approximatePolicy,
       ...(settings.predictedTtlSeconds === undefined ? {} : { predictedTtlMs: settings.predictedTtlSeconds * 1_000 }),
     });
@@ -96,7 +106,19 @@ export class KvRouting implements AsyncDisposable {
       }),
     );
     this.#watch = this.#stack.use(new WorkerWatch(runtime, name, { workers, gone: (rank) => this.#forget(rank) }));
-    this.#sources = kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink() })) : undefined;
+    this.#sources = kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink(), clock })) : undefined;
+    this.#teller = new RouteTeller(runtime, options);
+    if (kind === 'events' && options.trust !== 'off')
+      this.#trust = this.#stack.use(
+        openTrust(runtime, name, {
+          ranks: this.#ranks,
+          blockSize: options.blockSize,
+          clock,
+          acts: options.trust !== 'watch',
+          predictions: () => prefixIndexes.approximate(predicting),
+          heal: (publisher) => this.#sources?.resync(publisher),
+        }),
+      );
     this.#metrics = this.#stack.use(
       new RouterMetrics(
         runtime,
@@ -114,6 +136,7 @@ export class KvRouting implements AsyncDisposable {
     // Requests whose end was never told go after their time, and what waits looks again.
     const timer = setInterval(() => {
       this.#sequences.expire();
+      this.#trust?.poll(this.sources());
       this.#queue.drain();
     }, 1_000);
     timer.unref();
@@ -134,19 +157,22 @@ export class KvRouting implements AsyncDisposable {
   }
 
   /** Chooses a rank for a request; changes nothing. */
-  async place(request: TokenRequest, call: RoutedCall, options: { explain?: boolean } = {}): Promise<Placed> {
-    return this.#submit(this.#job(request, call, { book: false, explain: options.explain ?? false }), call.signal);
+  async place(request: TokenRequest, call: RoutedCall, options: { explain?: 'receipt' } = {}): Promise<Placed> {
+    return this.#submit(this.#job(request, call, { book: false, explain: options.explain }), call.signal);
   }
 
   /** Chooses a rank, waiting in the queue if need be, and counts the request on it until it is freed. */
-  async book(request: TokenRequest, call: RoutedCall, options: { explain?: boolean } = {}): Promise<Booking> {
-    const job = this.#job(request, call, { book: true, explain: options.explain ?? false });
-    return this.#booking(job, await this.#submit(job, call.signal));
+  async book(request: TokenRequest, call: RoutedCall): Promise<Booking> {
+    using tale = this.#teller.begin(call);
+    const job = this.#job(request, call, { book: true, explain: this.#teller.depth });
+    const placed = await this.#submit(job, call.signal);
+    tale?.placed(job.id, placed);
+    return this.#booking(job, placed);
   }
 
   /** What each rank carries, and would carry with this prompt. */
   loads(request: TokenRequest, call: RoutedCall = {}): RankLoad[] {
-    return this.scheduler.loads(this.#placeRequest(this.#job(request, call, { book: false, explain: false })));
+    return this.scheduler.loads(this.#placeRequest(this.#job(request, call, { book: false, explain: undefined })));
   }
 
   /** When workers count as overloaded; what is absent keeps its value. The change counts from the next report of a worker on. */
@@ -173,7 +199,7 @@ export class KvRouting implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
-  async #pick(request: TokenRequest, candidates: readonly Instance[], call: RoutedCall): Promise<Route> {
+  async #pick(request: TokenRequest, candidates: readonly Instance[], call: RoutedCall): Promise<KvRoute> {
     this.#watch.see(candidates);
     const booking = await this.book(request, call);
     const { workerId, dpRank } = booking.placed;
@@ -186,10 +212,17 @@ export class KvRouting implements AsyncDisposable {
       begun = true;
       booking.output(tokens);
     };
-    return { instance: workerId, request: { ...request, routing: { ...request.routing, dp_rank: dpRank } }, seen, done: () => booking.free() };
+    const { brief } = booking.placed;
+    return {
+      instance: workerId,
+      request: { ...request, routing: { ...request.routing, dp_rank: dpRank } },
+      seen,
+      done: () => booking.free(),
+      ...(brief === undefined ? {} : { brief }),
+    };
   }
 
-  #job(request: TokenRequest, call: RoutedCall, options: { book: boolean; explain: boolean }): Job {
+  #job(request: TokenRequest, call: RoutedCall, options: Pick<Job, 'book' | 'explain'>): Job {
     const hints = readHints(request, call, this.options.role);
     const began = performance.now();
     const prompt = hashRequest(this.#hasher, request, { blockSize: this.options.blockSize, eagle: this.#watch.eagle, hints });
@@ -204,16 +237,25 @@ export class KvRouting implements AsyncDisposable {
   #placeRequest(job: Job): PlaceRequest {
     const { prompt, hints } = job;
     const began = performance.now();
-    const { device, hostPinned, disk, external } = this.index.overlaps(prompt);
+    const overlaps = this.#overlaps(prompt);
+    this.#trust?.adjust(overlaps, prompt);
     job.times.find = performance.now() - began;
     return {
       isl: job.request.tokenIds.length,
       sequence: new Uint32Array(prompt.sequence.buffer, prompt.sequence.byteOffset, prompt.sequence.length * 2),
-      overlaps: { device, host: hostPinned, disk, external },
-      explain: job.explain,
+      overlaps,
+      ...(job.explain === undefined
+        ? {}
+        : { explain: job.explain, id: job.id, trust: this.#trust?.describe(job.explain === 'receipt' ? this.sources() : []) }),
       ...(hints.constraints === undefined ? {} : { constraints: hints.constraints }),
       ...(hints.override === undefined ? {} : { override: hints.override }),
     };
+  }
+
+  /** What each rank holds of a prompt, as the index has it. */
+  #overlaps(prompt: PromptHashes): TierOverlaps {
+    const { device, hostPinned, disk, external } = this.index.overlaps(prompt);
+    return { device, host: hostPinned, disk, external };
   }
 
   #dispatch(job: Job): Placed {
@@ -222,6 +264,7 @@ export class KvRouting implements AsyncDisposable {
     const placed = this.scheduler.place(request);
     if (job.book) {
       this.scheduler.book(job.id, placed);
+      if (this.#trust !== undefined && request.overlaps !== undefined) job.expected = this.#trust.routed(job.prompt, placed.rank, request.overlaps);
       this.index.routed(job.prompt, placed.rank);
       this.#replicas?.added(sharedOf(job, placed));
     }
@@ -249,6 +292,7 @@ export class KvRouting implements AsyncDisposable {
       queueDepth: job.queueDepth,
       prefillDone: () => {
         if (freed || !this.#sequences.prefillDone(id)) return;
+        if (job.expected !== undefined) this.#trust?.read(job.expected);
         this.#replicas?.prefillDone(shared);
         this.#queue.drain();
       },
@@ -256,7 +300,10 @@ export class KvRouting implements AsyncDisposable {
         meter.output(tokens);
         growth?.grow(tokens);
       },
-      reused: (tokens) => meter.reused(tokens),
+      reused: (tokens) => {
+        meter.reused(tokens);
+        this.#answered(job, tokens);
+      },
       free: () => {
         if (freed) return;
         freed = true;
@@ -268,11 +315,23 @@ export class KvRouting implements AsyncDisposable {
     };
   }
 
+  /** Holds what the engine had cached against what was expected. What a decode worker was handed by another is no prefix of its own. */
+  #answered({ expected, prompt }: Job, tokens: number): void {
+    if (this.#trust === undefined || expected === undefined || !this.#ranks.has(expected.rank)) return;
+    if (this.workers.ofRank(expected.rank)?.config.role === 'decode') return;
+    this.#trust.answered(expected, tokens, () => {
+      const { device, host, disk, external } = this.#overlaps(prompt);
+      const { rank } = expected;
+      return (device[rank] ?? 0) + (host[rank] ?? 0) + (disk[rank] ?? 0) + (external[rank] ?? 0);
+    });
+  }
+
   /** A rank is gone: nothing of it may count, and its number may go to another. */
   #forget(rank: number): void {
     this.#sequences.freeRank(rank);
     this.overload.forget(rank);
     this.index.forget(rank);
+    this.#trust?.forget(rank);
     this.#ranks.release(rank);
     this.#queue.drain();
   }

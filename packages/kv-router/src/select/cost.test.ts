@@ -65,7 +65,7 @@ test('a receipt tells each candidate, and why the best overlap lost', () => {
     isl: 64,
     sequence: four,
     overlaps: overlaps(0, 4, 0),
-    explain: true,
+    explain: 'receipt',
     constraints: { preferredTaints: { 'zone-a': 1 } },
   });
   const { receipt } = placed;
@@ -83,7 +83,7 @@ test('a receipt tells each candidate, and why the best overlap lost', () => {
   });
   expect(receipt?.candidates[0]?.terms?.preference).toBeLessThan(1);
   workers.setAvailable(2n, false);
-  const again = scheduler.place({ isl: 64, sequence: four, overlaps: overlaps(0, 4, 0), explain: true });
+  const again = scheduler.place({ isl: 64, sequence: four, overlaps: overlaps(0, 4, 0), explain: 'receipt' });
   expect(again.receipt?.bestOverlap).toEqual({ workerId: 2n, dpRank: 0, reason: 'unavailable' });
   expect(again.receipt?.ties).toBe(2);
   expect(scheduler.place({ isl: 64, sequence: four }).receipt).toBeUndefined();

@@ -4,6 +4,19 @@ import { type Eligibility, eligibility, type Rules } from './eligibility.ts';
 import type { SelectionFacts } from './selector.ts';
 import type { Choice } from './softmax.ts';
 
+/** How fresh what is known of one rank's cache is, and what is made of it. */
+export interface CacheTrust {
+  readonly state: 'live' | 'lagging' | 'gapped' | 'silent' | 'untrusted';
+  /** Whether its own events count, this router's decisions in their place, or its load alone. */
+  readonly level: 'exact' | 'approximate' | 'load';
+  /** Number of its newest event here; absent for a rank of which no publisher is known. */
+  readonly cursor?: number;
+  /** How often events were missing. */
+  readonly gaps?: number;
+  /** Since its last message; absent before the first. */
+  readonly heardMsAgo?: number;
+}
+
 /** One rank as it stood when the decision was made. */
 export interface ReceiptCandidate {
   readonly workerId: bigint;
@@ -16,16 +29,24 @@ export interface ReceiptCandidate {
   /** Absent for ranks that could not be chosen. */
   readonly cost?: number;
   readonly terms?: CostTerms;
+  /** Absent where no events are heard: with another index than `events`. */
+  readonly events?: CacheTrust;
 }
+
+/** What decided: a pin, the only candidate, an even draw among equal costs, a draw by temperature, the most overlap, or the least load. */
+export type RouteReason = 'pinned' | 'only' | 'tie' | 'temperature' | 'overlap' | 'load';
 
 /** Why a request went where it went. */
 export interface RouteReceipt {
+  /** The request's id. */
+  readonly id: string;
+  readonly why: RouteReason;
   readonly selector: string;
   readonly isl: number;
   readonly temperature: number;
   readonly candidates: readonly ReceiptCandidate[];
   readonly winner: { readonly workerId: bigint; readonly dpRank: number; readonly cost: number };
-  /** How many candidates shared the lowest cost; the winner was drawn among them. */
+  /** How many candidates shared the lowest cost; without temperature the winner was drawn among them, each with the same chance. */
   readonly ties: number;
   /** The rank with the most overlap, where it isn't the winner, and what stood against it. */
   readonly bestOverlap?: { readonly workerId: bigint; readonly dpRank: number; readonly reason: Eligibility | 'load' | 'tie' | 'temperature' };
@@ -40,12 +61,60 @@ export interface ReceiptSource {
   readonly workers: WorkerSet;
   readonly selector: string;
   readonly temperature: number;
+  readonly id: string;
+  readonly trust?: ((rank: number) => CacheTrust) | undefined;
+}
+
+/** A decision in one line: what headers, log lines and spans say of it. */
+export interface RouteBrief {
+  readonly workerId: bigint;
+  readonly dpRank: number;
+  /** Blocks that the winner holds, lower tiers by their weight, of the complete ones of the prompt. */
+  readonly overlap: number;
+  readonly blocks: number;
+  readonly cost: number;
+  readonly why: RouteReason;
+  readonly candidates: number;
+  readonly ties: number;
+  readonly events?: CacheTrust;
+}
+
+/** Sums a decision up that has just been made, without a look at each candidate's terms. */
+export function briefOf(source: ReceiptSource): RouteBrief {
+  const { facts, workers, costs, choice, trust } = source;
+  const rank = facts.candidates[choice.at] ?? 0;
+  return {
+    workerId: workers.ranks.workerIdOf(rank),
+    dpRank: workers.ranks.dpRankOf(rank),
+    overlap: effectiveOverlap(facts, rank),
+    blocks: Math.floor(facts.isl / facts.blockSize),
+    cost: costs[choice.at] ?? 0,
+    why: reasonOf(source),
+    candidates: facts.count,
+    ties: choice.ties,
+    ...(trust === undefined ? {} : { events: trust(rank) }),
+  };
+}
+
+function reasonOf({ facts, costs, choice, rules }: ReceiptSource): RouteReason {
+  if (rules.pinned !== undefined) return 'pinned';
+  if (facts.count === 1) return 'only';
+  const cost = costs[choice.at] ?? 0;
+  const overlap = effectiveOverlap(facts, facts.candidates[choice.at] ?? 0);
+  let most = overlap > 0;
+  for (let at = 0; at < facts.count; at++) {
+    if ((costs[at] ?? 0) < cost) return 'temperature';
+    if (at !== choice.at && effectiveOverlap(facts, facts.candidates[at] ?? 0) >= overlap) most = false;
+  }
+  return choice.ties > 1 ? 'tie' : most ? 'overlap' : 'load';
 }
 
 /** Writes down a decision that has just been made. Reads columns that the next decision overwrites, so it is called at once or not at all. */
 export function writeReceipt(source: ReceiptSource): RouteReceipt {
   const { facts, workers, costs, choice } = source;
-  const candidates = workers.numbers.map((rank) => candidate(source, rank));
+  const places = new Map<number, number>();
+  for (let at = 0; at < facts.count; at++) places.set(facts.candidates[at] ?? 0, at);
+  const candidates = workers.numbers.map((number) => candidate(source, number, places.get(number)));
   const rank = facts.candidates[choice.at] ?? 0;
   const winner = { workerId: workers.ranks.workerIdOf(rank), dpRank: workers.ranks.dpRankOf(rank), cost: costs[choice.at] ?? 0 };
   const best = candidates.reduce<ReceiptCandidate | undefined>(
@@ -54,6 +123,8 @@ export function writeReceipt(source: ReceiptSource): RouteReceipt {
   );
   const winnersOverlap = candidates.find((entry) => entry.workerId === winner.workerId && entry.dpRank === winner.dpRank)?.overlap.effective ?? 0;
   return {
+    id: source.id,
+    why: reasonOf(source),
     selector: source.selector,
     isl: facts.isl,
     temperature: source.temperature,
@@ -66,12 +137,11 @@ export function writeReceipt(source: ReceiptSource): RouteReceipt {
   };
 }
 
-function candidate(source: ReceiptSource, rank: number): ReceiptCandidate {
-  const { facts, workers, costs, rules } = source;
+function candidate(source: ReceiptSource, rank: number, at: number | undefined): ReceiptCandidate {
+  const { facts, workers, costs, rules, trust } = source;
   const { overlaps, loads } = facts;
   const workerId = workers.ranks.workerIdOf(rank);
   const dpRank = workers.ranks.dpRankOf(rank);
-  const at = facts.candidates.subarray(0, facts.count).indexOf(rank);
   const worker = workers.ofRank(rank);
   return {
     workerId,
@@ -86,7 +156,8 @@ function candidate(source: ReceiptSource, rank: number): ReceiptCandidate {
     },
     cachedTokens: cachedTokens(facts, rank),
     load: { prefillTokens: loads.prefillTokens[rank] ?? 0, blocks: loads.blocks[rank] ?? 0, requests: loads.requests[rank] ?? 0 },
-    ...(at < 0 ? {} : { cost: costs[at] ?? 0, terms: costTerms(facts, rank) }),
+    ...(at === undefined ? {} : { cost: costs[at] ?? 0, terms: costTerms(facts, rank) }),
+    ...(trust === undefined ? {} : { events: trust(rank) }),
   };
 }
 

@@ -5,7 +5,7 @@ import { blocksOf, type SequenceHashes } from '../load/sequence-table.ts';
 import type { WorkerSet } from '../workers/worker-set.ts';
 import { cachedTokens, costSelector, decodeBlocks, effectiveOverlap, uncachedTokens } from './cost.ts';
 import { type Constraints, eligibleRanks, type Rules, rulesOf, writePreferences } from './eligibility.ts';
-import { type RouteReceipt, writeReceipt } from './receipt.ts';
+import { briefOf, type CacheTrust, type ReceiptSource, type RouteBrief, type RouteReceipt, writeReceipt } from './receipt.ts';
 import type { CostWeights, SelectionFacts, Selector, TierOverlaps } from './selector.ts';
 import { choose } from './softmax.ts';
 
@@ -35,8 +35,11 @@ export interface PlaceRequest {
   readonly constraints?: Constraints;
   /** The two members of a request's `router_config_override` that 1.6.1 heeds (spec kv-router 8). */
   readonly override?: { readonly assumeKvReuse?: boolean; readonly trackPrefillTokens?: boolean };
-  /** Asks for a receipt. */
-  readonly explain?: boolean;
+  /** Asks for a receipt, or for one line of it. */
+  readonly explain?: 'brief' | 'receipt';
+  /** Name of the request, and how well its candidates are heard: for receipts. */
+  readonly id?: string;
+  readonly trust?: ((rank: number) => CacheTrust) | undefined;
 }
 
 /** Where a request goes. */
@@ -59,6 +62,7 @@ export interface Placed {
   readonly sequence: SequenceHashes;
   readonly trackPrefill: boolean;
   readonly receipt?: RouteReceipt;
+  readonly brief?: RouteBrief;
 }
 
 /** What the queue must know of a request before it is placed. */
@@ -138,19 +142,9 @@ export class Scheduler {
         decodeBlocks(facts.facts, rank) + Math.max(0, Math.ceil(request.isl / this.#options.blockSize) - facts.facts.sequenceBlocks),
       sequence: facts.sequence,
       trackPrefill: facts.facts.trackPrefill,
-      ...(request.explain === true
-        ? {
-            receipt: writeReceipt({
-              facts: facts.facts,
-              costs: this.#costs,
-              choice,
-              rules,
-              workers: this.workers,
-              selector: selector.name,
-              temperature,
-            }),
-          }
-        : {}),
+      ...(request.explain === undefined
+        ? {}
+        : explain(request, { facts: facts.facts, costs: this.#costs, choice, rules, workers: this.workers, selector: selector.name, temperature })),
     };
   }
 
@@ -263,4 +257,11 @@ function bestOf(facts: SelectionFacts): { bestHeldBlocks: number; bestOverlapBlo
     if (held > 0) bestOverlapBlocks = Math.max(bestOverlapBlocks, effectiveOverlap(facts, rank));
   }
   return { bestHeldBlocks, bestOverlapBlocks };
+}
+
+/** What was asked for of a decision. A receipt comes with its line. */
+function explain(request: PlaceRequest, made: Omit<ReceiptSource, 'id' | 'trust'>): Pick<Placed, 'receipt' | 'brief'> {
+  const source: ReceiptSource = { ...made, id: request.id ?? '', trust: request.trust };
+  const brief = briefOf(source);
+  return request.explain === 'brief' ? { brief } : { brief, receipt: writeReceipt(source) };
 }

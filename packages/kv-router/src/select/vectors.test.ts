@@ -78,7 +78,7 @@ class Stage {
         ...(override.track_prefill_tokens === undefined ? {} : { trackPrefillTokens: override.track_prefill_tokens }),
         ...(override.assume_kv_reuse === undefined ? {} : { assumeKvReuse: override.assume_kv_reuse }),
       },
-      explain: true,
+      explain: 'receipt',
     };
   }
 

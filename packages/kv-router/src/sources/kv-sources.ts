@@ -92,6 +92,11 @@ export class KvSources implements AsyncDisposable {
     });
   }
 
+  /** Asks a publisher's worker for everything that it holds, whatever was heard of it. */
+  resync(publisher: bigint): void {
+    this.#known.get(publisher)?.source.resync();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const { source } of this.#known.values()) source[Symbol.dispose]();

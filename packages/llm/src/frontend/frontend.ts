@@ -12,8 +12,11 @@ import { ModelWatcher } from './model-watcher.ts';
 export interface FrontendOptions {
   /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. */
   http?: { host?: string; port?: number };
-  /** How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count. */
-  router?: { mode?: PolicyName | 'kv' } & Partial<KvRouterOptions>;
+  /**
+   * How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count, and `routeHeader` adds
+   * the header `x-dynamo-route` to answers: worker, overlap, cost, and why. Default false.
+   */
+  router?: { mode?: PolicyName | 'kv'; routeHeader?: boolean } & Partial<KvRouterOptions>;
   /** How often a request may move to another worker when its own is lost; 0, the default, is never. */
   migrationLimit?: number;
   /** Longest request that may move, prompt and answer together, in tokens. No limit by default. */

@@ -61,10 +61,12 @@ export interface ModelDirectory {
   readiness(name: string): readonly Readiness[] | undefined;
 }
 
-/** Which instances a call went to, for those who tell their client. */
+/** Which instances a call went to, and why, for those who tell their client. */
 export interface Placed {
   instance?: InstanceId;
   dpRank?: number;
+  /** Text of the response header `x-dynamo-route`; only where it is asked for. */
+  route?: string;
   /** The worker that read the prompt, where that was another one. */
   prefill?: { readonly instance: InstanceId; readonly dpRank?: number };
 }

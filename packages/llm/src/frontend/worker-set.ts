@@ -3,7 +3,7 @@ import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
 import type { KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
-import { bypassesPrefill, encodeTokenRequest, KvRouting, readTokenFrame } from '@dynamo/kv-router/internal';
+import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, readTokenFrame, routeHeader } from '@dynamo/kv-router/internal';
 import { parseEndpointPath } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions } from '../clients/migrating.ts';
 import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
@@ -14,7 +14,7 @@ import type { ModelFileStore } from './model-files.ts';
 const retryMs: readonly number[] = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 
 /** How a frontend chooses workers: a policy by name, or `kv`, whose options are those of the KV router. */
-export type RouterOptions = { readonly mode?: PolicyName | 'kv' } & Partial<KvRouterOptions>;
+export type RouterOptions = { readonly mode?: PolicyName | 'kv'; readonly routeHeader?: boolean } & Partial<KvRouterOptions>;
 
 /** What a worker set needs from its frontend. */
 export interface WorkerSetParts {
@@ -53,8 +53,8 @@ export class WorkerSet implements AsyncDisposable {
     this.namespace = identity.namespace;
     this.card = identity.card;
     this.checksum = identity.checksum;
-    const { mode = 'round-robin', ...options } = parts.router;
-    this.#routing = mode === 'kv' ? this.#openRouting(options) : undefined;
+    const { mode = 'round-robin', routeHeader: tells = false, ...options } = parts.router;
+    this.#routing = mode === 'kv' ? this.#openRouting(tells ? { ...options, brief: true } : options) : undefined;
     this.#client = parts.runtime.openClient<TokenRequest, unknown>(identity.path, {
       policy: this.#policy(mode === 'kv' ? this.#kvPolicy() : parts.runtime.policy(mode)),
       encodeRequest: encodeTokenRequest,
@@ -118,6 +118,8 @@ export class WorkerSet implements AsyncDisposable {
         const dpRank = sent.routing?.['dp_rank'];
         const rank = typeof dpRank === 'number' ? { dpRank } : {};
         if (placed !== undefined) Object.assign(placed, { instance: route.instance, ...rank });
+        const { brief } = route as KvRoute;
+        if (placed !== undefined && brief !== undefined && this.#parts.router.routeHeader === true) placed.route = routeHeader(brief);
         return shape === undefined ? route : { ...route, request: shape(sent, { workerId: route.instance, ...rank }) };
       },
     };

@@ -1,7 +1,9 @@
 import { DynamoError } from '@dynamo/runtime';
 import { errorTable } from '@dynamo/runtime/internal';
+import { routeHeaderName } from '@dynamo/kv-router/internal';
 import type { FastifyReply } from 'fastify';
 import type { RequestRecord } from '../frontend/frontend-metrics.ts';
+import type { Placed } from '../frontend/serving-model.ts';
 import type { TextChunk } from '../stages/to-text.ts';
 import type { EventWriter } from './chat-answer.ts';
 import { type Failure, failure, failureOf, fromWorker, streamFailure } from './errors.ts';
@@ -14,6 +16,8 @@ import { drained, leaveSignal, sseEnd, sseHeaders } from './sse.ts';
 export interface Answering {
   readonly model: string;
   readonly record: RequestRecord;
+  /** Filled with where the first of its engine requests went, once it is on its way. */
+  readonly placed?: Placed;
   /** Opens the stream of chunks; the signal aborts when the client leaves. */
   readonly open: (signal: AbortSignal) => AsyncIterable<readonly TextChunk[]>;
 }
@@ -40,7 +44,7 @@ export async function sendWhole(
     if (left.signal.aborted) throw clientLeft(reply, error);
     throw new AnswerFailed(failureOf(named(error, answering.model), { first }), error);
   }
-  return sendJson(reply, gather.text());
+  return sendJson(tellRoute(reply, answering), gather.text());
 }
 
 /** Sends an answer as an event stream: per batch one string and one write, every chunk an event of its own. */
@@ -51,7 +55,7 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
   const begin = (): void => {
     if (begun) return;
     begun = true;
-    reply.hijack();
+    tellRoute(reply, answering).hijack();
     response.writeHead(200, { ...sseHeaders, ...(reply.getHeaders() as Record<string, string>) });
     if (options.opening !== '') response.write(options.opening);
   };
@@ -77,6 +81,11 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
     response.end(streamFailure(error) + sseEnd);
     throw new AnswerFailed(failureOf(error, { first: false }), error);
   }
+}
+
+/** Says where the request went and why, where that was asked for. */
+function tellRoute(reply: FastifyReply, { placed }: Answering): FastifyReply {
+  return placed?.route === undefined ? reply : reply.header(routeHeaderName, placed.route);
 }
 
 /** There is nobody to answer: the reply is left alone, and the failure is counted. */

@@ -44,6 +44,7 @@ async function chat({ request, reply, parts, id, headers, begin }: TextExchange)
   const answering = {
     model: model.name,
     record,
+    placed: facts.placed,
     open: (signal: AbortSignal) =>
       batchesOf(
         answer(model, tokens, {

@@ -40,7 +40,7 @@ async function complete({ request, reply, parts, id, headers, begin }: TextExcha
       requests: prompts.map((tokenIds) => ({ ...common, tokenIds })),
       call: { signal, headers, ...(metadata === undefined ? {} : { metadata }), ...(instance === undefined ? {} : { instance }) },
     });
-  const answering = { model: model.name, record, open };
+  const answering = { model: model.name, record, open, ...(shapes[0] === undefined ? {} : { placed: shapes[0].facts.placed }) };
   if (!stream) {
     await sendWhole(reply, answering, new CompletionAnswer(id, shapes, n));
     return;

@@ -1,0 +1,191 @@
+import type { PromptHashes } from '../hash/block-hash.ts';
+import type { Clock } from '../load/clock.ts';
+import type { PrefixIndex } from '../prefix/prefix-index.ts';
+import type { Ranks } from '../ranks.ts';
+import type { CacheTrust } from '../select/receipt.ts';
+import type { TierOverlaps } from '../select/selector.ts';
+import type { SourceReport } from '../sources/kv-sources.ts';
+import { RankTrust, type TrustLevel, type TrustState } from './rank-trust.ts';
+
+/** What a trust table is made of. */
+export interface TrustParts {
+  readonly ranks: Ranks;
+  readonly blockSize: number;
+  readonly clock: Clock;
+  /** Whether ranks that are not believed are judged by something else; otherwise it is only told. */
+  readonly acts: boolean;
+  /** Opens what keeps this router's own decisions: made when a first rank comes under suspicion. */
+  readonly predictions: () => PrefixIndex;
+  /** Asks the worker for everything again. */
+  readonly heal: (publisher: bigint) => void;
+  /** Told of each change of a rank's state. */
+  readonly changed?: (change: { readonly rank: number; readonly state: TrustState; readonly level: TrustLevel }) => void;
+}
+
+/** What was known of a prompt on the rank that it went to, for when the answer comes. */
+export interface Expectation {
+  readonly rank: number;
+  readonly blocks: number;
+  /** Blocks of the device tier and of all tiers, as the events have it. */
+  readonly device: number;
+  readonly all: number;
+  readonly predicted?: number;
+}
+
+/** Keeps what each rank's events are worth, and puts something else in their place for those ranks that are not believed. */
+export class TrustTable {
+  readonly #parts: TrustParts;
+  readonly #ranks = new Map<number, RankTrust>();
+  readonly #told = new Map<number, TrustState>();
+  #reports = new Map<number, SourceReport>();
+  #predictions: PrefixIndex | undefined;
+  /** Ranks whose events don't count now: nearly always none. */
+  #lowered: readonly number[] = [];
+  /** By rank, for those lowered: what the events said before it was replaced. */
+  readonly #said = new Map<number, { device: number; all: number }>();
+
+  constructor(parts: TrustParts) {
+    this.#parts = parts;
+  }
+
+  /** Every rank that was heard or asked, and how it stands. */
+  get standings(): { readonly rank: number; readonly state: TrustState; readonly level: TrustLevel }[] {
+    return [...this.#ranks].map(([rank, { state, level }]) => ({ rank, state, level }));
+  }
+
+  /** Takes how publishers are heard, lets time pass, and heals what can be healed. Called about once a second. */
+  poll(reports: readonly SourceReport[]): void {
+    this.#observe(reports);
+    const now = this.#parts.clock();
+    for (const [rank, trust] of this.#ranks) {
+      const report = this.#reports.get(rank);
+      if (report !== undefined && trust.heals(now)) this.#parts.heal(report.publisher);
+    }
+  }
+
+  /** Puts predictions, or nothing, in the place of what ranks say that are not believed. The columns are written to. */
+  adjust(overlaps: TierOverlaps, prompt: PromptHashes): void {
+    if (this.#lowered.length === 0) return;
+    const { device, host, disk, external } = overlaps;
+    // A look-up of its own memory: the columns here stay valid.
+    const predicted = this.#predictions?.overlaps(prompt).device;
+    for (const rank of this.#lowered) {
+      const own = device[rank] ?? 0;
+      this.#said.set(rank, { device: own, all: own + (host[rank] ?? 0) + (disk[rank] ?? 0) + (external[rank] ?? 0) });
+      device[rank] = this.#ranks.get(rank)?.level === 'approximate' ? (predicted?.[rank] ?? 0) : 0;
+      host[rank] = disk[rank] = external[rank] = 0;
+    }
+  }
+
+  /** A request goes to a rank: notes what its events say of the prompt, and keeps the decision where it may be needed. */
+  routed(prompt: PromptHashes, rank: number, overlaps: TierOverlaps): Expectation {
+    const trust = this.#of(rank);
+    const { device, host, disk, external } = overlaps;
+    const own = device[rank] ?? 0;
+    const said = this.#lowered.includes(rank)
+      ? this.#said.get(rank)
+      : { device: own, all: own + (host[rank] ?? 0) + (disk[rank] ?? 0) + (external[rank] ?? 0) };
+    const blocks = prompt.local.length;
+    const expectation = { rank, blocks, device: said?.device ?? 0, all: said?.all ?? 0 };
+    if (!trust.suspect) return expectation;
+    this.#predictions ??= this.#parts.predictions();
+    const predicted = this.#predictions.overlaps(prompt).device[rank] ?? 0;
+    this.#predictions.routed(prompt, rank);
+    return { ...expectation, predicted };
+  }
+
+  /** An answer has begun: the rank has read its prompt, and holds blocks that it should tell of. */
+  read({ rank, blocks, all }: Expectation): void {
+    if (all < blocks) this.#ranks.get(rank)?.owes(this.#parts.clock());
+  }
+
+  /**
+   * The engine says how many tokens it had cached. `holds` looks the rank up again: what it told in the meantime, such as of
+   * a burst of equal prompts, was only late.
+   */
+  answered(expected: Expectation, cached: number, holds: () => number): void {
+    const { blockSize, clock } = this.#parts;
+    const { rank, blocks, device, all, predicted } = expected;
+    const trust = this.#ranks.get(rank);
+    if (trust === undefined) return;
+    const slack = Math.max(2, Math.ceil(blocks / 10)) * blockSize;
+    const late = cached > all * blockSize + slack;
+    const most = late ? Math.max(all, holds()) : all;
+    trust.answered(
+      {
+        exact: { least: device * blockSize, most: most * blockSize },
+        ...(predicted === undefined
+          ? {}
+          : { approximate: late ? Math.max(predicted * blockSize, Math.min(cached, most * blockSize)) : predicted * blockSize }),
+        cached,
+        slack,
+      },
+      clock(),
+    );
+    this.#settle();
+  }
+
+  /** A rank is gone. */
+  forget(rank: number): void {
+    this.#ranks.delete(rank);
+    this.#told.delete(rank);
+    this.#reports.delete(rank);
+    this.#said.delete(rank);
+    this.#predictions?.forget(rank);
+    this.#settle();
+  }
+
+  /** How ranks stand, for receipts; with how each publisher is heard at this moment where the reports are given. */
+  describe(reports: readonly SourceReport[] = []): (rank: number) => CacheTrust {
+    if (reports.length > 0) this.#observe(reports);
+    const now = this.#parts.clock();
+    return (rank) => {
+      const trust = this.#ranks.get(rank);
+      const report = reports.length > 0 ? this.#reports.get(rank) : undefined;
+      return { state: trust?.state ?? 'live', level: trust?.level ?? 'exact', ...(report === undefined ? {} : freshness(report, now)) };
+    };
+  }
+
+  #observe(reports: readonly SourceReport[]): void {
+    const { ranks, clock } = this.#parts;
+    const now = clock();
+    this.#reports = new Map();
+    for (const report of reports) {
+      const rank = ranks.find(report.workerId, report.dpRank);
+      if (rank === undefined) continue;
+      this.#reports.set(rank, report);
+      this.#of(rank);
+    }
+    for (const [rank, trust] of this.#ranks) trust.observe(this.#reports.get(rank), now);
+    this.#settle();
+  }
+
+  #of(rank: number): RankTrust {
+    let trust = this.#ranks.get(rank);
+    if (trust === undefined) {
+      trust = new RankTrust();
+      trust.observe(this.#reports.get(rank), this.#parts.clock());
+      this.#ranks.set(rank, trust);
+    }
+    return trust;
+  }
+
+  #settle(): void {
+    const lowered: number[] = [];
+    for (const [rank, { state, level }] of this.#ranks) {
+      if (level !== 'exact' && this.#parts.acts) lowered.push(rank);
+      if (this.#told.get(rank) === state) continue;
+      const first = !this.#told.has(rank);
+      this.#told.set(rank, state);
+      if (!first || (state !== 'live' && state !== 'lagging')) this.#parts.changed?.({ rank, state, level });
+    }
+    this.#lowered = lowered;
+    if (lowered.length > 0) this.#predictions ??= this.#parts.predictions();
+  }
+}
+
+const freshness = ({ cursor, gaps, heardAt }: SourceReport, now: number): Pick<CacheTrust, 'cursor' | 'gaps' | 'heardMsAgo'> => ({
+  gaps,
+  ...(cursor === undefined ? {} : { cursor }),
+  ...(heardAt === 0 ? {} : { heardMsAgo: Math.max(0, now - heardAt) }),
+});
