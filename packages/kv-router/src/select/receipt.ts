@@ -4,19 +4,6 @@ import { type Eligibility, eligibility, type Rules } from './eligibility.ts';
 import type { SelectionFacts } from './selector.ts';
 import type { Choice } from './softmax.ts';
 
-/** How fresh what is known of one rank's cache is, and what is made of it. */
-export interface CacheTrust {
-  readonly state: 'live' | 'lagging' | 'gapped' | 'silent' | 'untrusted';
-  /** Whether its own events count, this router's decisions in their place, or its load alone. */
-  readonly level: 'exact' | 'approximate' | 'load';
-  /** Number of its newest event here; absent for a rank of which no publisher is known. */
-  readonly cursor?: number;
-  /** How often events were missing. */
-  readonly gaps?: number;
-  /** Since its last message; absent before the first. */
-  readonly heardMsAgo?: number;
-}
-
 /** One rank as it stood when the decision was made. */
 export interface ReceiptCandidate {
   readonly workerId: bigint;
@@ -29,18 +16,29 @@ export interface ReceiptCandidate {
   /** Absent for ranks that could not be chosen. */
   readonly cost?: number;
   readonly terms?: CostTerms;
-  /** Absent where no events are heard: with another index than `events`. */
-  readonly events?: CacheTrust;
+  /** How fresh what is known of its cache is, and what is made of it. Absent where no events are heard: with another index than `events`. */
+  readonly events?: {
+    readonly state: 'live' | 'lagging' | 'gapped' | 'silent' | 'untrusted';
+    /** Whether its own events count, this router's decisions in their place, or its load alone. */
+    readonly level: 'exact' | 'approximate' | 'load';
+    /** Number of its newest event here; absent for a rank of which no publisher is known. */
+    readonly cursor?: number;
+    /** How often events were missing. */
+    readonly gaps?: number;
+    /** Since its last message; absent before the first. */
+    readonly heardMsAgo?: number;
+  };
 }
 
-/** What decided: a pin, the only candidate, an even draw among equal costs, a draw by temperature, the most overlap, or the least load. */
-export type RouteReason = 'pinned' | 'only' | 'tie' | 'temperature' | 'overlap' | 'load';
+/** How one rank's events stand. */
+export type CacheTrust = NonNullable<ReceiptCandidate['events']>;
 
 /** Why a request went where it went. */
 export interface RouteReceipt {
   /** The request's id. */
   readonly id: string;
-  readonly why: RouteReason;
+  /** What decided: a pin, the only candidate, an even draw among equal costs, a draw by temperature, the most overlap, or the least load. */
+  readonly why: 'pinned' | 'only' | 'tie' | 'temperature' | 'overlap' | 'load';
   readonly selector: string;
   readonly isl: number;
   readonly temperature: number;
@@ -51,6 +49,9 @@ export interface RouteReceipt {
   /** The rank with the most overlap, where it isn't the winner, and what stood against it. */
   readonly bestOverlap?: { readonly workerId: bigint; readonly dpRank: number; readonly reason: Eligibility | 'load' | 'tie' | 'temperature' };
 }
+
+/** What decided. */
+export type RouteReason = RouteReceipt['why'];
 
 /** What a receipt is written from; good until the next decision. */
 export interface ReceiptSource {

@@ -4,7 +4,7 @@ import { type Heard, RankTrust, type TrustLevel, type TrustState } from './rank-
 /** A step of a rank's story: what happens, at which second, and how the rank stands then. */
 type Step = readonly [
   seconds: number,
-  what: Heard | 'owes' | 'none' | readonly [exact: number, cached: number, approximate?: number, times?: number],
+  what: Heard | 'owes' | 'none' | readonly [exact: number, cached: number, approximate?: number | undefined, times?: number],
   state: TrustState,
   level: TrustLevel,
 ];

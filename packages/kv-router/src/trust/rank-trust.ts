@@ -20,7 +20,7 @@ export interface TrustRules {
 }
 
 /** The rules that routers use. */
-export const trustRules: TrustRules = { lagMs: 10_000, silentMs: 10_000, silentPrompts: 4, healMs: 30_000 };
+const trustRules: TrustRules = { lagMs: 10_000, silentMs: 10_000, silentPrompts: 4, healMs: 30_000 };
 
 /** How a rank's publisher is heard at a moment; undefined for a rank without one. */
 export type Heard = { readonly state: SourceState; readonly cursor: number | undefined } | undefined;
