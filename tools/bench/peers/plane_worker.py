@@ -1,5 +1,6 @@
-"""The real runtime's side of the request-plane bench: echoes once, or counts to n."""
+"""The real runtime's side of the request-plane bench: counts to n, with some text in each item where that is asked for."""
 import asyncio
+import os
 import signal
 import sys
 
@@ -8,13 +9,14 @@ from dynamo.runtime import DistributedRuntime
 
 
 async def generate(request, context):
+    size = request["bytes"]
     for i in range(request["n"]):
-        yield {"i": i}
+        yield {"i": i, "text": "x" * size} if size else {"i": i}
 
 
 async def main():
     loop = asyncio.get_running_loop()
-    runtime = DistributedRuntime(loop, "file", "tcp")
+    runtime = DistributedRuntime(loop, "file", os.environ.get("DYN_REQUEST_PLANE", "tcp"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.shutdown)
     print("ready", flush=True)

@@ -1,13 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const usage = `usage: npm run bench -- plane [--python PYTHON] [--seconds 4] [--rounds 3]     the request plane beside the real one
+const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nats] [--seconds 4] [--rounds 3]   request planes beside the real ones
+       npm run bench -- event-planes [--python PYTHON] [--planes zmq,nats] [--count 50000]      event planes beside the real ones
        npm run bench -- metrics [--python PYTHON] [--updates 5000000]          one update of a metric
        npm run bench -- memory [--calls 20000]                                  heap over many calls
        npm run bench -- soak [--calls 1000000]                                  what a million calls leave behind
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
-The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
+A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -15,8 +16,8 @@ const { positionals, values } = parseArgs({
     python: { type: 'string', default: 'python3' },
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
-    planes: { type: 'string', default: 'zmq,mem' },
-    count: { type: 'string', default: '200000' },
+    planes: { type: 'string' },
+    count: { type: 'string' },
     bytes: { type: 'string', default: '300' },
     calls: { type: 'string' },
     updates: { type: 'string', default: '5000000' },
@@ -27,7 +28,11 @@ const { positionals, values } = parseArgs({
 
 if (positionals[0] === 'plane') {
   const { plane } = await import('./plane.ts');
-  await plane({ python: values.python, seconds: Number(values.seconds), rounds: Number(values.rounds) });
+  await plane({ python: values.python, planes: (values.planes ?? 'tcp').split(','), seconds: Number(values.seconds), rounds: Number(values.rounds) });
+} else if (positionals[0] === 'event-planes') {
+  const { eventPlanes } = await import('./event-planes.ts');
+  const planes = (values.planes ?? 'zmq').split(',');
+  await eventPlanes({ python: values.python, planes, count: Number(values.count ?? '50000'), rounds: Number(values.rounds) });
 } else if (positionals[0] === 'metrics') {
   const { metrics } = await import('./metrics.ts');
   metrics({ python: values.python, updates: Number(values.updates) });
@@ -39,7 +44,7 @@ if (positionals[0] === 'plane') {
   await soak({ calls: Number(values.calls ?? '1000000'), parts: 10 });
 } else if (positionals[0] === 'events') {
   const { events } = await import('./events.ts');
-  await events({ planes: values.planes.split(','), count: Number(values.count), bytes: Number(values.bytes) });
+  await events({ planes: (values.planes ?? 'zmq,mem').split(','), count: Number(values.count ?? '200000'), bytes: Number(values.bytes) });
 } else if (positionals[0] === 'http-memory') {
   const { httpMemory } = await import('./http-memory.ts');
   await httpMemory({ model: values.model, requests: Number(values.requests) });

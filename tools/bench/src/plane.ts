@@ -1,39 +1,66 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { median } from './median.ts';
+
+/** What a caller does again and again. */
+interface Load {
+  readonly name: string;
+  /** Items of one answer. */
+  readonly items: number;
+  readonly inFlight: number;
+  /** Letters of text in each request, and in each item. */
+  readonly requestBytes?: number;
+  readonly itemBytes?: number;
+}
 
 /** One side's figures for one load. */
 interface Figures {
   readonly callsPerSecond: number;
   readonly itemsPerSecond: number;
-  readonly cpuUsPerCall: number;
+  readonly mbPerSecond: number;
+  readonly callerCpuUs: number;
+  readonly workerCpuUs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
+type Side = 'real' | 'ours';
+
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const loads = [
-  { name: 'calls, 1 in flight', items: 1, inFlight: 1 },
-  { name: 'calls, 64 in flight', items: 1, inFlight: 64 },
-  { name: 'streams of 1,000 items, 4 in flight', items: 1000, inFlight: 4 },
+
+/** What is told of a load: the figures in which its sides differ for a reason. */
+const told: readonly (readonly [Load, readonly (keyof Figures)[]])[] = [
+  [{ name: 'calls, 1 in flight', items: 1, inFlight: 1 }, ['callsPerSecond', 'callerCpuUs', 'workerCpuUs', 'p50Ms', 'p99Ms']],
+  [{ name: 'calls, 64 in flight', items: 1, inFlight: 64 }, ['callsPerSecond', 'callerCpuUs', 'workerCpuUs', 'p50Ms', 'p99Ms']],
+  [{ name: 'streams of 1,000 items, 4 in flight', items: 1000, inFlight: 4 }, ['itemsPerSecond', 'callerCpuUs', 'workerCpuUs']],
+  // A request must fit what a nats-server takes.
+  [{ name: 'requests of 512 KiB, 4 in flight', items: 1, inFlight: 4, requestBytes: 1 << 19 }, ['mbPerSecond', 'callerCpuUs', 'workerCpuUs']],
+  [{ name: 'answers of 1 MiB, 4 in flight', items: 1, inFlight: 4, itemBytes: 1 << 20 }, ['mbPerSecond', 'callerCpuUs', 'workerCpuUs']],
 ];
 
 /**
- * Measures request-plane calls and stream items, ours to ours beside the real runtime to itself.
+ * Measures the request planes, ours to ours beside the real runtime to itself; `nats` needs a server at `NATS_SERVER`.
  *
- * The two take turns, so that a drifting machine weighs on both; ratios are medians over the rounds.
+ * The two take turns, so that a drifting machine weighs on both; figures are medians over the rounds.
  */
-export async function plane(options: { python: string; seconds: number; rounds: number }): Promise<void> {
+export async function plane(options: { python: string; planes: readonly string[]; seconds: number; rounds: number }): Promise<void> {
+  for (const name of options.planes) await onPlane(name, options);
+}
+
+async function onPlane(plane: string, options: { python: string; seconds: number; rounds: number }): Promise<void> {
   const sides = {
     real: { command: options.python, worker: [here('../peers/plane_worker.py')], client: [here('../peers/plane_client.py')] },
     ours: { command: process.execPath, worker: [here('./plane-worker.ts')], client: [here('./plane-client.ts')] },
   };
   const root = await mkdtemp(join(tmpdir(), 'dynamo-bench-'));
-  const env = { ...process.env, DYN_FILE_KV: root, DYN_LOG: 'off', DYN_TCP_RPC_HOST: '127.0.0.1', DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1' };
+  const local = { DYN_TCP_RPC_HOST: '127.0.0.1', DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1' };
+  const env = { ...process.env, ...local, DYN_FILE_KV: root, DYN_LOG: 'off', DYN_REQUEST_PLANE: plane };
   const workers: ChildProcess[] = [];
   try {
     for (const [name, side] of Object.entries(sides)) {
@@ -41,21 +68,27 @@ export async function plane(options: { python: string; seconds: number; rounds: 
       workers.push(worker);
       await once(worker.stdout!, 'data');
     }
-    const run = async (name: 'real' | 'ours', load: (typeof loads)[number]): Promise<Figures> => {
-      const side = sides[name];
-      const args = [...side.client, `bench.${name}.generate`, `${load.items}`, `${load.inFlight}`, `${options.seconds}`];
-      const caller = spawn(side.command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
-      const lines = (await text(caller.stdout)).trim().split('\n');
-      return JSON.parse(lines.at(-1) ?? '') as Figures;
-    };
-    for (const load of loads) {
-      const real: Figures[] = [];
-      const ours: Figures[] = [];
-      for (let round = 0; round < options.rounds; round++) {
-        real.push(await run('real', load));
-        ours.push(await run('ours', load));
+    const run = async (name: Side, load: Load): Promise<Figures> => {
+      const { command, client } = sides[name];
+      const worker = workers[name === 'real' ? 0 : 1]?.pid ?? 0;
+      const args = [...client, `bench.${name}.generate`, JSON.stringify(load), `${options.seconds}`];
+      const caller = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
+      let before = 0;
+      for await (const line of createInterface({ input: caller.stdout })) {
+        // Its warm-up is over.
+        if (line === 'begun') before = cpuUsOf(worker);
+        if (!line.startsWith('{')) continue;
+        const used = cpuUsOf(worker) - before;
+        const { calls, ...figures } = JSON.parse(line) as Figures & { calls: number };
+        const bytes = (load.requestBytes ?? 0) + (load.itemBytes ?? 0);
+        return { ...figures, workerCpuUs: used / calls, mbPerSecond: (figures.callsPerSecond * bytes) / 1e6 };
       }
-      report(load.name, real, ours);
+      throw new Error(`the ${name} caller said nothing of '${load.name}'`);
+    };
+    for (const [load, keys] of told) {
+      const figures: Record<Side, Figures[]> = { real: [], ours: [] };
+      for (let round = 0; round < options.rounds; round++) for (const name of ['real', 'ours'] as const) figures[name].push(await run(name, load));
+      report(`${plane} | ${load.name}`, keys, figures);
     }
   } finally {
     for (const worker of workers) worker.kill('SIGTERM');
@@ -63,12 +96,18 @@ export async function plane(options: { python: string; seconds: number; rounds: 
   }
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+/** What a process has used of a processor so far, in microseconds, all its threads together. */
+function cpuUsOf(pid: number): number {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const fields = rest.split(' ');
+  // The kernel counts in hundredths of a second; user and system time are the 14th and 15th field of the line.
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
 
-function report(load: string, real: readonly Figures[], ours: readonly Figures[]): void {
-  for (const key of ['callsPerSecond', 'itemsPerSecond', 'cpuUsPerCall', 'p50Ms', 'p99Ms'] as const) {
-    const a = median(ours.map((figures) => figures[key]));
-    const b = median(real.map((figures) => figures[key]));
-    console.log(`| ${load} | ${key} | ${a.toPrecision(3)} | ${b.toPrecision(3)} | ${(a / b).toFixed(2)} |`);
+function report(title: string, keys: readonly (keyof Figures)[], figures: Record<Side, readonly Figures[]>): void {
+  for (const key of keys) {
+    const ours = median(figures.ours.map((each) => each[key]));
+    const real = median(figures.real.map((each) => each[key]));
+    console.log(`| ${title} | ${key} | ${ours.toPrecision(3)} | ${real.toPrecision(3)} | ${(ours / real).toFixed(2)} |`);
   }
 }
