@@ -1,5 +1,5 @@
 export { Llm } from './llm.ts';
-export type { Frontend, FrontendOptions } from './frontend/frontend.ts';
+export type { Frontend, FrontendLimits, FrontendOptions } from './frontend/frontend.ts';
 export type { CardOptions } from './model/card.ts';
 export type {
   CompletionUsage,

@@ -2,7 +2,9 @@ import type { KvRouterOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
 import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
+import { RunningAnswers } from '../http/running.ts';
 import { openHttpServer } from '../http/server.ts';
+import { defaultReaderMs } from '../http/sse.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
 import { modelFileStore } from './model-files.ts';
@@ -10,8 +12,8 @@ import { ModelWatcher } from './model-watcher.ts';
 
 /** How a frontend listens and what it serves; every member is optional. */
 export interface FrontendOptions {
-  /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. */
-  http?: { host?: string; port?: number };
+  /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. With `reusePort` several processes listen on one port. */
+  http?: { host?: string; port?: number; reusePort?: boolean };
   /**
    * How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count, and `routeHeader` adds
    * the header `x-dynamo-route` to answers: worker, overlap, cost, and why. Default false.
@@ -31,8 +33,32 @@ export interface FrontendOptions {
   metricsPrefix?: string;
   /** Largest request body in MiB; default 45. */
   bodyLimitMb?: number;
-  /** How long closing waits for running answers, in milliseconds; default 30 000. */
+  /** Limits on what clients and workers may take; what passes one is refused or ended, and told which limit it was. */
+  limits?: FrontendLimits;
+  /** How long closing waits for running answers, in milliseconds; default 30 000. What runs longer ends in an error. */
   drainMs?: number;
+}
+
+/** Limits of a frontend; times are in milliseconds. */
+export interface FrontendLimits {
+  /** Requests that are answered at once; no limit by default. */
+  concurrent?: number;
+  /** Requests that may wait for their turn while `concurrent` are answered; as many by default. */
+  queued?: number;
+  /** How long one may wait for its turn; default 60 000. */
+  queueMs?: number;
+  /** Bodies of all running requests together, in MiB; default 1 024. */
+  bodiesMb?: number;
+  /** How long a client may take to send a request; default 120 000. */
+  requestMs?: number;
+  /** How long a client may take no byte of its answer; default 120 000. */
+  readerMs?: number;
+  /** Longest wait for a worker's first item; `idleMs` by default. */
+  firstItemMs?: number;
+  /** Longest wait for any item of a worker; no limit by default. */
+  idleMs?: number;
+  /** Status of a refusal for overload; default 529. */
+  overloadStatus?: number;
 }
 
 /** An HTTP frontend that serves every model that discovery shows. Disposing refuses new requests and drains the running ones. */
@@ -59,6 +85,8 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     }),
   );
   const instances = undo.use(new LiveInstances(runtime));
+  const limits = options.limits ?? {};
+  checkLimits(limits);
   const models = undo.use(
     new ModelWatcher(
       {
@@ -68,6 +96,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
           limit: options.migrationLimit ?? 0,
           ...(options.migrationMaxSequence === undefined ? {} : { maxSequence: options.migrationMaxSequence }),
         },
+        patience: limits,
         onMove: (model, kind) => metrics.moved(model, kind),
         files: undo.use(modelFileStore(options.modelPath === undefined ? {} : { modelPath: options.modelPath })),
       },
@@ -81,17 +110,54 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     ),
   );
   const log = speakingFor(runtime.log, 'dynamo_llm');
-  const parts = { models, metrics, log, tracer: tracerOf(runtime), health: () => instances.health() };
+  const parts = {
+    models,
+    metrics,
+    log,
+    tracer: tracerOf(runtime),
+    running: new RunningAnswers(limits.readerMs ?? defaultReaderMs),
+    overloadStatus: limits.overloadStatus ?? 529,
+    health: () => instances.health(),
+  };
   const server = undo.use(
     await openHttpServer(parts, {
       host: options.http?.host ?? '0.0.0.0',
       port,
+      reusePort: options.http?.reusePort ?? false,
       bodyLimitMb: options.bodyLimitMb ?? 45,
+      bodiesLimitMb: limits.bodiesMb ?? 1_024,
+      requestMs: limits.requestMs ?? 120_000,
+      gate:
+        limits.concurrent === undefined
+          ? undefined
+          : { concurrent: limits.concurrent, queued: limits.queued ?? limits.concurrent, queueMs: limits.queueMs ?? 60_000 },
       drainMs: options.drainMs ?? 30_000,
     }),
   );
   log.info({ address: server.address }, 'the frontend listens');
   return owned(runtime, { kept: undo.move(), address: server.address, models });
+}
+
+/** Smallest value of each limit. */
+const leastLimits: Readonly<Record<keyof FrontendLimits, number>> = {
+  concurrent: 1,
+  queued: 0,
+  queueMs: 1,
+  bodiesMb: 1,
+  requestMs: 1,
+  readerMs: 1,
+  firstItemMs: 1,
+  idleMs: 1,
+  overloadStatus: 400,
+};
+
+function checkLimits(limits: FrontendLimits): void {
+  for (const [name, least] of Object.entries(leastLimits) as [keyof FrontendLimits, number][]) {
+    const value = limits[name];
+    const most = name === 'overloadStatus' ? 599 : 2 ** 31 - 1;
+    if (value !== undefined && !(Number.isInteger(value) && value >= least && value <= most))
+      throw new DynamoError('invalid_argument', `limits.${name} must be a whole number from ${least} to ${most}, got ${value}`, { data: { value } });
+  }
 }
 
 function owned(runtime: DistributedRuntime, parts: { kept: AsyncDisposableStack; address: string; models: ModelWatcher }): Frontend {

@@ -6,6 +6,7 @@ import type { KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
 import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, readTokenFrame, routeHeader } from '@dynamo/kv-router/internal';
 import { parseEndpointPath } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions } from '../clients/migrating.ts';
+import { patient, type Patience } from '../clients/patient.ts';
 import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
 import type { ServingModel } from './serving-model.ts';
 import type { ModelFileStore } from './model-files.ts';
@@ -21,6 +22,8 @@ export interface WorkerSetParts {
   readonly runtime: DistributedRuntime;
   readonly router: RouterOptions;
   readonly migration: Pick<MigrationOptions, 'limit' | 'maxSequence'>;
+  /** How long workers may be silent. */
+  readonly patience: Patience;
   /** Told whenever a request of a model has moved to another worker. */
   readonly onMove: (model: string, kind: 'new_request' | 'ongoing_request') => void;
   readonly files: ModelFileStore;
@@ -164,7 +167,7 @@ export class WorkerSet implements AsyncDisposable {
           name: this.card.display_name,
           card: this.card,
           cardChecksum: this.checksum,
-          client: migrating(this.#answering(), {
+          client: migrating(patient(this.#answering(), this.#parts.patience), {
             ...this.#parts.migration,
             onMove: (kind) => this.#parts.onMove(this.card.display_name, kind),
           }),

@@ -1,12 +1,21 @@
 import { STATUS_CODES } from 'node:http';
 import { DynamoError, type DynamoErrorCode } from '@dynamo/runtime';
 import { errorTable } from '@dynamo/runtime/internal';
+import type { PassedLimit } from './refusal.ts';
 
 /** What a client is told of a failure; the error itself goes to the log (spec llm 2.3). */
 export interface Failure {
   readonly status: number;
   /** Body of the answer, as JSON. */
-  readonly body: { readonly message: string; readonly type: string; readonly code: number; readonly details?: { readonly backend_status: number } };
+  readonly body: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: number;
+    readonly details?: { readonly backend_status: number } | PassedLimit;
+  };
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent in place of the body where a client expects another shape. */
+  readonly envelope?: object;
 }
 
 /** Texts that stand for messages which clients must not see, by status. */
@@ -45,14 +54,20 @@ export const failure = (status: number, message: string): Failure => ({ status, 
  */
 export function failureOf(thrown: unknown, { first }: { first: boolean }): Failure {
   const error = DynamoError.from(thrown);
+  const told = error.data['told'] as Failure | undefined;
+  if (told !== undefined) return told;
   const shown = publicMessage(error);
   if (shown !== undefined) return failure(errorTable[error.code].httpStatus, shown);
   const backend = backendStatus(error);
   if (backend !== undefined) return first ? failure(backend, reasonPhrase(backend)) : failure(plain(backend), textOf(plain(backend)));
   const status = overloaded.includes(error.code) ? 529 : plain(errorTable[error.code].httpStatus);
-  const told = failure(status, textOf(status));
-  return first && status === 500 && fromWorker(error) ? { status, body: { ...told.body, details: { backend_status: 500 } } } : told;
+  const plainly = failure(status, textOf(status));
+  return first && status === 500 && fromWorker(error) ? { status, body: { ...plainly.body, details: { backend_status: 500 } } } : plainly;
 }
+
+/** Gives overload the status that the frontend is configured for, and says when to come again; the type stays (spec kv-router 10). */
+export const overloadedAs = (told: Failure, status: number): Failure =>
+  told.status === 529 ? { ...told, status, body: { ...told.body, code: status }, headers: { 'retry-after': '1', ...told.headers } } : told;
 
 /** The same inside an event stream that has begun: `data: {"error":…}` (spec llm 0.1). */
 export function streamFailure(thrown: unknown): string {

@@ -6,7 +6,7 @@ import type { RequestRecord } from '../frontend/frontend-metrics.ts';
 import type { Placed } from '../frontend/serving-model.ts';
 import type { TextChunk } from '../stages/to-text.ts';
 import type { EventWriter } from './chat-answer.ts';
-import { type Failure, failure, failureOf, fromWorker, streamFailure } from './errors.ts';
+import { type Failure, failure, failureOf, fromWorker, overloadedAs, streamFailure } from './errors.ts';
 import type { RouteParts } from './routes/parts.ts';
 import { named } from './request-facts.ts';
 import { send, sendJson } from './send.ts';
@@ -40,8 +40,9 @@ export async function sendWhole(
       }
       answering.record.output(tokens);
     }
-  } catch (error) {
-    if (left.signal.aborted) throw clientLeft(reply, error);
+  } catch (thrown) {
+    const error = left.cut ?? thrown;
+    if (left.cut === undefined && left.signal.aborted) throw clientLeft(reply, error);
     throw new AnswerFailed(failureOf(named(error, answering.model), { first }), error);
   }
   return sendJson(tellRoute(reply, answering), gather.text());
@@ -74,9 +75,10 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
     }
     begin();
     response.end(writer.end() + sseEnd);
-  } catch (error) {
-    if (left.signal.aborted) throw clientLeft(reply, error);
-    if (!begun && !fromWorker(DynamoError.from(error))) throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
+  } catch (thrown) {
+    const error = left.cut ?? thrown;
+    if (left.cut === undefined && left.signal.aborted) throw clientLeft(reply, error);
+    if (!begun && !hasBegun(error)) throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
     begin();
     response.end(streamFailure(error) + sseEnd);
     throw new AnswerFailed(failureOf(error, { first: false }), error);
@@ -86,6 +88,12 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
 /** Says where the request went and why, where that was asked for. */
 function tellRoute(reply: FastifyReply, { placed }: Answering): FastifyReply {
   return placed?.route === undefined ? reply : reply.header(routeHeaderName, placed.route);
+}
+
+/** Whether the real stream would have begun before this failure: a worker told of it, or was silent for too long (spec llm 3.3). */
+function hasBegun(thrown: unknown): boolean {
+  const error = DynamoError.from(thrown);
+  return fromWorker(error) || error.code === 'response_timeout';
 }
 
 /** There is nobody to answer: the reply is left alone, and the failure is counted. */
@@ -109,10 +117,10 @@ export function settleFailure(
   options: { reply: FastifyReply; record: RequestRecord | undefined; parts: RouteParts; id: string },
 ): number {
   const { reply, record, parts, id } = options;
-  const told = thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false });
+  const told = overloadedAs(thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false }), parts.overloadStatus);
   const cause = DynamoError.from(thrown instanceof AnswerFailed ? thrown.cause : thrown);
   record?.end({
-    errorType: errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal'),
+    errorType: told.body.type === 'Overloaded' ? 'overload' : errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal'),
     class: errorTable[cause.code].class,
     reason: errorTable[cause.code].reason,
   });
@@ -123,6 +131,7 @@ export function settleFailure(
 
 const errorTypes: Readonly<Record<number, 'cancelled' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable'>> = {
   404: 'not_found',
+  429: 'overload',
   499: 'cancelled',
   501: 'not_implemented',
   503: 'unavailable',

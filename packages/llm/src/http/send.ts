@@ -5,4 +5,7 @@ import type { Failure } from './errors.ts';
 export const sendJson = (reply: FastifyReply, text: string): FastifyReply => reply.header('content-type', 'application/json').send(Buffer.from(text));
 
 /** Sends a failure as the flat body of spec llm 0.1. */
-export const send = (reply: FastifyReply, told: Failure): FastifyReply => sendJson(reply.code(told.status), JSON.stringify(told.body));
+export const send = (reply: FastifyReply, told: Failure): FastifyReply => {
+  if (told.headers !== undefined) void reply.headers(told.headers);
+  return sendJson(reply.code(told.status), JSON.stringify(told.envelope ?? told.body));
+};

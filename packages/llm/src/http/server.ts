@@ -1,9 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import { DynamoError } from '@dynamo/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
-import type { Logger } from '@dynamo/runtime';
-import { failure, failureOf } from './errors.ts';
+import { countAnswers, limitAnswers } from './admission.ts';
+import { BodyReader } from './body.ts';
+import { failure, failureOf, overloadedAs } from './errors.ts';
+import { answerBrokenRequests } from './broken-requests.ts';
+import type { GateLimits } from './gate.ts';
 import { send } from './send.ts';
+import type { RunningAnswers } from './running.ts';
 import type { RouteParts } from './routes/parts.ts';
 import { chatRoute } from './routes/chat.ts';
 import { completionsRoute } from './routes/completions.ts';
@@ -15,35 +19,60 @@ import { modelsRoutes } from './routes/models.ts';
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
+  /** Listens beside other processes on the same port, among which the kernel shares connections out. */
+  readonly reusePort: boolean;
   /** Largest request body in MiB (spec llm 3.2). */
   readonly bodyLimitMb: number;
+  /** All bodies of running requests together, in MiB. */
+  readonly bodiesLimitMb: number;
+  /** How long a client may take to send a request, in milliseconds. */
+  readonly requestMs: number;
+  /** How many requests are answered at once; no limit when absent. */
+  readonly gate: GateLimits | undefined;
   /** How long closing waits for running answers, in milliseconds. */
   readonly drainMs: number;
 }
 
-/** A server that listens. Closing refuses new connections and waits for running answers. */
+/** How long the last words of a drain may take to reach their clients, in milliseconds. */
+const farewellMs = 2_000;
+
+/** A server that listens. Closing refuses new requests, waits for running answers, and cuts what takes longer. */
 export interface HttpServer extends AsyncDisposable {
   /** `http://host:port`. */
   readonly address: string;
 }
 
+const mib = 1024 * 1024;
+
 /** Opens the OpenAI-style HTTP server (spec llm 3). */
 export async function openHttpServer(parts: RouteParts, options: ServerOptions): Promise<HttpServer> {
-  const server = fastify({ logger: false, bodyLimit: options.bodyLimitMb * 1024 * 1024, forceCloseConnections: 'idle', return503OnClosing: false });
+  const server = fastify({
+    logger: false,
+    bodyLimit: options.bodyLimitMb * mib,
+    requestTimeout: options.requestMs,
+    // Whoever is too slow is found within a second.
+    http: { connectionsCheckingInterval: 1_000, headersTimeout: Math.min(options.requestMs, 60_000) },
+    clientErrorHandler: answerBrokenRequests(options),
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+  });
   server.removeAllContentTypeParsers();
+  const bodies = new BodyReader({ one: options.bodyLimitMb * mib, all: options.bodiesLimitMb * mib });
   // Bodies stay text: the reader of each route tells line and column of what is wrong.
-  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  server.addContentTypeParser('application/json', (request, payload, done) => bodies.read(payload, request.raw, done));
+  countAnswers(server, parts.running);
+  if (options.gate !== undefined) limitAnswers(server, options.gate);
   for (const add of [chatRoute, completionsRoute, healthRoutes, modelsRoutes, metricsRoute]) add(server, parts);
-  refuseTheRest(server, { log: parts.log, bodyLimitMb: options.bodyLimitMb });
+  refuseTheRest(server, parts);
   await listen(server, options);
   const { address, port } = server.server.address() as AddressInfo;
   const host = address.includes(':') ? `[${address}]` : address;
-  return { address: `http://${host}:${port}`, [Symbol.asyncDispose]: () => close(server, options.drainMs) };
+  return { address: `http://${host}:${port}`, [Symbol.asyncDispose]: () => close(server, parts.running, options) };
 }
 
-async function listen(server: FastifyInstance, { host, port }: ServerOptions): Promise<void> {
+async function listen(server: FastifyInstance, { host, port, reusePort }: ServerOptions): Promise<void> {
   try {
-    await server.listen({ host, port });
+    await server.listen({ host, port, ...(reusePort ? { reusePort } : {}) });
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     const why = code === 'EADDRINUSE' ? 'is in use' : code === 'EACCES' ? 'may not be opened by this user' : `can't be opened (${code})`;
@@ -51,18 +80,28 @@ async function listen(server: FastifyInstance, { host, port }: ServerOptions): P
   }
 }
 
-async function close(server: FastifyInstance, drainMs: number): Promise<void> {
+/**
+ * Ends a server. While answers run it keeps listening, so that whoever asks `/health` or a model hears of the drain; on a port
+ * that others listen on, too, it stops listening at once, and they take what is new.
+ */
+async function close(server: FastifyInstance, running: RunningAnswers, { drainMs, reusePort }: ServerOptions): Promise<void> {
+  running.drain();
+  if (reusePort) server.server.close();
+  if (!(await running.idle(drainMs))) {
+    running.cut(drainMs);
+    await running.idle(farewellMs);
+  }
   const closing = server.close();
   // A connection that was busy when closing began stays open behind its answer, until its keep-alive ends.
   const idle = setInterval(() => server.server.closeIdleConnections(), 50);
-  const timer = setTimeout(() => server.server.closeAllConnections(), drainMs);
+  const timer = setTimeout(() => server.server.closeAllConnections(), farewellMs);
   await closing;
   clearInterval(idle);
   clearTimeout(timer);
 }
 
 /** Answers what no route takes: unknown paths, wrong methods, bodies that are too large or no JSON. */
-function refuseTheRest(server: FastifyInstance, options: { log: Logger; bodyLimitMb: number }): void {
+function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
   server.setNotFoundHandler((request, reply) => {
     const [path = ''] = request.url.split('?');
     const allowed = (['GET', 'POST'] as const).filter((method) => takes(server, method, path));
@@ -75,11 +114,10 @@ function refuseTheRest(server: FastifyInstance, options: { log: Logger; bodyLimi
   });
   server.setErrorHandler((error: { code?: string; statusCode?: number }, request, reply) => {
     if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return send(reply, failure(415, 'Expected request with Content-Type application/json'));
-    if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-      return send(reply, failure(413, `Request body exceeds the limit of ${options.bodyLimitMb} MB set by DYN_HTTP_BODY_LIMIT_MB`));
     if (error.statusCode === 400) return send(reply, failure(400, 'Invalid request'));
-    options.log.error({ url: request.url, error: String(error) }, 'a route failed');
-    return send(reply, failureOf(error, { first: false }));
+    const told = DynamoError.is(error) ? failureOf(error, { first: false }) : undefined;
+    if (told === undefined) parts.log.error({ url: request.url, error: String(error) }, 'a route failed');
+    return send(reply, overloadedAs(told ?? failureOf(error, { first: false }), parts.overloadStatus));
   });
 }
 

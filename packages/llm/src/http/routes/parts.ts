@@ -2,6 +2,7 @@ import type { Logger } from '@dynamo/runtime';
 import type { Tracer } from '@dynamo/runtime/internal';
 import type { FrontendMetrics } from '../../frontend/frontend-metrics.ts';
 import type { ModelDirectory } from '../../frontend/serving-model.ts';
+import type { RunningAnswers } from '../running.ts';
 
 /** What the routes are made of. */
 export interface RouteParts {
@@ -10,6 +11,10 @@ export interface RouteParts {
   readonly log: Logger;
   /** Undefined where nothing is traced. */
   readonly tracer: Tracer | undefined;
+  /** The answers that the server is at, and whether it drains. */
+  readonly running: RunningAnswers;
+  /** Status of a refusal for overload (spec llm 3.1); 529 by default. */
+  readonly overloadStatus: number;
   /** JSON of `/health`. */
   readonly health: () => string;
 }

@@ -1,0 +1,75 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { failure } from './errors.ts';
+import { overLimit, refusal } from './refusal.ts';
+
+/** Limits on what clients send, in bytes. */
+export interface BodyLimits {
+  /** One body. */
+  readonly one: number;
+  /** All bodies of running requests together. */
+  readonly all: number;
+}
+
+const mib = 1024 * 1024;
+
+/** Reads bodies within limits: of each, and of all that are held at once, so that many large ones can't fill the memory. */
+export class BodyReader {
+  readonly #limits: BodyLimits;
+  #held = 0;
+
+  constructor(limits: BodyLimits) {
+    this.#limits = limits;
+  }
+
+  /** Bytes of all bodies that are held now. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Gives the text of a body, whose bytes count until its response is done; `done` is called once. */
+  read(request: IncomingMessage, response: ServerResponse, done: (error: Error | null, body?: string) => void): void {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const finish = (error: Error | null, body?: string): void => {
+      request.off('data', onData).off('end', onEnd).off('error', onError);
+      if (error !== null) this.#drop(request, response);
+      done(error, body);
+    };
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      this.#held += chunk.length;
+      if (length > this.#limits.one) return finish(tooLarge(this.#limits.one));
+      if (this.#held > this.#limits.all) return finish(tooMuch(this.#held, this.#limits.all));
+      chunks.push(chunk);
+    };
+    const onEnd = (): void => {
+      const [only] = chunks;
+      finish(null, chunks.length === 1 && only !== undefined ? only.toString() : Buffer.concat(chunks, length).toString());
+    };
+    const onError = (error: Error): void => finish(refusal('cancelled', failure(400, `The body ended early: ${error.message}`)));
+    response.once('close', () => {
+      this.#held -= length;
+      length = 0;
+    });
+    const announced = Number(request.headers['content-length'] ?? 0);
+    if (announced > this.#limits.one) return finish(tooLarge(this.#limits.one));
+    if (announced > mib && this.#held + announced > this.#limits.all) return finish(tooMuch(this.#held + announced, this.#limits.all));
+    request.on('data', onData).on('end', onEnd).on('error', onError);
+  }
+
+  /** What still comes is not kept, and the connection ends with the answer: a body may have no end. */
+  #drop(request: IncomingMessage, response: ServerResponse): void {
+    request.on('error', () => {}).resume();
+    if (!response.headersSent && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+  }
+}
+
+const tooLarge = (limit: number): Error =>
+  refusal('payload_too_large', failure(413, `Request body exceeds the limit of ${limit / mib} MB set by DYN_HTTP_BODY_LIMIT_MB`));
+
+const tooMuch = (held: number, limit: number): Error =>
+  overLimit('The bodies of all running requests are too large together, in MiB', {
+    knob: 'DYN_HTTP_BODIES_LIMIT_MB',
+    measured: Math.ceil(held / mib),
+    limit: limit / mib,
+  });
