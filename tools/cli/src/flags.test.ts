@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { flags } from './flags.ts';
+import { frontendOptions } from './frontend-options.ts';
 import { isLater } from './later-flags.ts';
 import { settle } from './settings.ts';
 import { UsageError } from './usage.ts';
@@ -80,6 +81,11 @@ describe('settling', () => {
       frontend: { metricsPrefix: 'p' },
     });
     expect(settle('frontend', { '--namespace-prefix': 'x' }, {}).frontend.namespacePrefix).toBe('x');
+  });
+
+  test('limits of the HTTP server come from their variables, in the units of the library', () => {
+    const env = { DYN_HTTP_MAX_CONCURRENT_REQUESTS: '8', DYN_HTTP_BACKEND_STREAM_TIMEOUT_SECS: '3', DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS: '5' };
+    expect(frontendOptions(settle('frontend', {}, env))).toMatchObject({ limits: { concurrent: 8, idleMs: 3_000 }, drainMs: 5_000 });
   });
 
   test.each([

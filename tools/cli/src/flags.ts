@@ -1,5 +1,6 @@
 import { engineNames } from './engines/names.ts';
 import type { FlagType } from './flag-types.ts';
+import { httpFlags } from './http-flags.ts';
 
 /** The commands of `dynamo`. */
 export type CommandName = 'serve' | 'frontend' | 'worker';
@@ -132,6 +133,7 @@ export const flags: readonly Flag[] = [
     option: 'frontend.bodyLimitMb',
     commands: front,
   },
+  ...httpFlags,
   {
     flag: '--workers',
     type: 'count',

@@ -3,12 +3,14 @@ import type { Settings } from './settings.ts';
 
 /** The frontend's options out of the settings; absent stays absent, so that the library's defaults count. */
 export function frontendOptions({ frontend, namespace, modelPath }: Settings): FrontendOptions {
-  const { http, router, namespacePrefix, metricsPrefix, bodyLimitMb, migrationLimit, migrationMaxSequence } = frontend;
+  const { http, router, namespacePrefix, metricsPrefix, bodyLimitMb, migrationLimit, migrationMaxSequence, limits, drainSeconds } = frontend;
   return {
     http,
     router,
     bodyLimitMb,
     migrationLimit,
+    ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
+    ...(drainSeconds === undefined ? {} : { drainMs: drainSeconds * 1_000 }),
     ...(migrationMaxSequence === undefined ? {} : { migrationMaxSequence }),
     ...(namespace === undefined ? {} : { namespace }),
     ...(namespacePrefix === undefined ? {} : { namespacePrefix }),
@@ -16,3 +18,9 @@ export function frontendOptions({ frontend, namespace, modelPath }: Settings): F
     ...(modelPath === undefined ? {} : { modelPath }),
   };
 }
+
+/** Seconds become milliseconds; the other limits have their names and units. */
+const limitsOf = (limits: NonNullable<Settings['frontend']['limits']>): NonNullable<FrontendOptions['limits']> =>
+  Object.fromEntries(
+    Object.entries(limits).map(([name, value]) => (name.endsWith('Seconds') ? [name.replace('Seconds', 'Ms'), value * 1_000] : [name, value])),
+  );

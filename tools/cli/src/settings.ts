@@ -4,6 +4,18 @@ import type { EngineName } from './engines/index.ts';
 import { readers } from './flag-types.ts';
 import { UsageError } from './usage.ts';
 
+/** Limits of the HTTP server, in the units of their variables. */
+type LimitName =
+  | 'concurrent'
+  | 'queued'
+  | 'queueSeconds'
+  | 'overloadStatus'
+  | 'bodiesMb'
+  | 'requestSeconds'
+  | 'readerSeconds'
+  | 'idleSeconds'
+  | 'firstItemSeconds';
+
 /** Every option with its value; a row of the flag table names the member that it fills. */
 export interface Settings {
   /** Which log lines are written, in the form of `DYN_LOG`. */
@@ -25,6 +37,8 @@ export interface Settings {
     readonly migrationMaxSequence?: number;
     readonly kserve: boolean;
     readonly bodyLimitMb: number;
+    readonly limits?: Readonly<Partial<Record<LimitName, number>>>;
+    readonly drainSeconds?: number;
   };
   readonly worker: {
     readonly engine: EngineName;

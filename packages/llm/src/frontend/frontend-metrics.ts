@@ -117,6 +117,15 @@ export class FrontendMetrics implements Disposable {
     this.#moved.with({ migration_type: kind, model }).inc();
   }
 
+  /** A request was refused over a limit of the frontend; a family of ours, which is there from the first refusal on. */
+  refused(limit: string): void {
+    const help = 'Total number of requests that the frontend refused over one of its own limits';
+    this.#metrics
+      .counter('refused_requests_total', help, { labelNames: ['limit'] })
+      .with({ limit })
+      .inc();
+  }
+
   start(request: { model: string; endpoint: CountedEndpoint; stream: boolean }): RequestRecord {
     const model = this.#names.get(request.model) ?? unknownModel;
     const labels = { endpoint: request.endpoint, model, request_type: request.stream ? 'stream' : 'unary' };

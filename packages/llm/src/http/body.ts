@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
 import { failure } from './errors.ts';
 import { overLimit, refusal } from './refusal.ts';
 
@@ -32,7 +33,7 @@ export class BodyReader {
     let length = 0;
     const finish = (error: Error | null, body?: string): void => {
       request.off('data', onData).off('end', onEnd).off('error', onError);
-      if (error !== null) this.#drop(request, response);
+      if (error !== null) this.#drop(request);
       done(error, body);
     };
     const onData = (chunk: Buffer): void => {
@@ -57,11 +58,29 @@ export class BodyReader {
     request.on('data', onData).on('end', onEnd).on('error', onError);
   }
 
-  /** What still comes is not kept, and the connection ends with the answer: a body may have no end. */
-  #drop(request: IncomingMessage, response: ServerResponse): void {
-    request.on('error', () => {}).resume();
-    if (!response.headersSent && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+  /** What still comes is not kept: a client that is about to end reads its answer, one that goes on as if nothing were is cut off. */
+  #drop(request: IncomingMessage): void {
+    let more = 0;
+    request
+      .on('error', () => {})
+      .on('data', (chunk: Buffer) => {
+        more += chunk.length;
+        if (more > this.#limits.one) request.destroy();
+      });
   }
+}
+
+/** Reads JSON bodies as text: the reader of each route tells line and column of what is wrong. */
+export function readBodies(server: FastifyInstance, reader: BodyReader): void {
+  const responses = new WeakMap<IncomingMessage, ServerResponse>();
+  server.addHook('preParsing', (request, reply, _payload, done) => {
+    responses.set(request.raw, reply.raw);
+    done();
+  });
+  server.addContentTypeParser('application/json', (request, _payload, done) => {
+    const response = responses.get(request.raw);
+    if (response !== undefined) reader.read(request.raw, response, done);
+  });
 }
 
 const tooLarge = (limit: number): Error =>

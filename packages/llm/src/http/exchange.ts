@@ -120,7 +120,7 @@ export function settleFailure(
   const told = overloadedAs(thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false }), parts.overloadStatus);
   const cause = DynamoError.from(thrown instanceof AnswerFailed ? thrown.cause : thrown);
   record?.end({
-    errorType: told.body.type === 'Overloaded' ? 'overload' : errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal'),
+    errorType: told.body.type === 'Overloaded' ? 'overload' : (errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal')),
     class: errorTable[cause.code].class,
     reason: errorTable[cause.code].reason,
   });

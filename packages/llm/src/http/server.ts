@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { DynamoError } from '@dynamo/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
 import { countAnswers, limitAnswers } from './admission.ts';
-import { BodyReader } from './body.ts';
+import { BodyReader, readBodies } from './body.ts';
 import { failure, failureOf, overloadedAs } from './errors.ts';
 import { answerBrokenRequests } from './broken-requests.ts';
 import type { GateLimits } from './gate.ts';
@@ -57,9 +57,7 @@ export async function openHttpServer(parts: RouteParts, options: ServerOptions):
     return503OnClosing: false,
   });
   server.removeAllContentTypeParsers();
-  const bodies = new BodyReader({ one: options.bodyLimitMb * mib, all: options.bodiesLimitMb * mib });
-  // Bodies stay text: the reader of each route tells line and column of what is wrong.
-  server.addContentTypeParser('application/json', (request, payload, done) => bodies.read(payload, request.raw, done));
+  readBodies(server, new BodyReader({ one: options.bodyLimitMb * mib, all: options.bodiesLimitMb * mib }));
   countAnswers(server, parts.running);
   if (options.gate !== undefined) limitAnswers(server, options.gate);
   for (const add of [chatRoute, completionsRoute, healthRoutes, modelsRoutes, metricsRoute]) add(server, parts);
@@ -116,6 +114,8 @@ function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
     if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return send(reply, failure(415, 'Expected request with Content-Type application/json'));
     if (error.statusCode === 400) return send(reply, failure(400, 'Invalid request'));
     const told = DynamoError.is(error) ? failureOf(error, { first: false }) : undefined;
+    const knob = DynamoError.is(error) ? error.data['knob'] : undefined;
+    if (typeof knob === 'string') parts.metrics.refused(knob);
     if (told === undefined) parts.log.error({ url: request.url, error: String(error) }, 'a route failed');
     return send(reply, overloadedAs(told ?? failureOf(error, { first: false }), parts.overloadStatus));
   });
