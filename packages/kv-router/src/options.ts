@@ -37,6 +37,11 @@ export interface KvRouterOptions {
   trust?: 'act' | 'watch' | 'off';
   /** Told why each request went where it went. Writing a receipt takes time for every candidate: leave it out where nobody reads it. */
   onRoute?: (receipt: RouteReceipt) => void;
+  /**
+   * Begins with what other routers of the same workers know (`peers`, who are also answered), or with a snapshot in `folder`
+   * that is written at the end and every `saveMs`, 60 000 by default. What was missed since is asked of the workers. Off by default.
+   */
+  warmStart?: { peers?: boolean; folder?: string; saveMs?: number };
   /** @internal Puts one line on each decision into its route, for the frontend's response header. */
   brief?: boolean;
   /** @internal Every other setting of the real router, for frontends and tools. */

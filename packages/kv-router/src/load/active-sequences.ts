@@ -3,6 +3,7 @@ import type { Ranks } from '../ranks.ts';
 import { BlockTracker, type HeldBlocks } from './block-tracker.ts';
 import type { Clock } from './clock.ts';
 import { grownCounts } from './columns.ts';
+import type { RunningRequest } from '../wire/router-state.ts';
 import { type PrefillShare, PrefillTracker } from './prefill-tracker.ts';
 import { blocksOf, type DepthMatcher, type SequenceHashes } from './sequence-table.ts';
 
@@ -38,6 +39,8 @@ export interface RankLoad {
 }
 
 interface Booked {
+  /** Kept only for those who tell others of it. */
+  readonly sequence: SequenceHashes | undefined;
   readonly rank: number;
   readonly held: HeldBlocks;
   readonly since: number;
@@ -58,8 +61,12 @@ export class ActiveSequences {
   /** In order of arrival: the first to expire is the first here. */
   readonly #booked = new Map<string, Booked>();
   readonly #describe: (rank: number) => string;
+  readonly #ranks: Ranks;
+  readonly #keeps: boolean;
 
-  constructor(options: { clock: Clock; ranks: Ranks; expiryMs?: number; table?: DepthMatcher }) {
+  constructor(options: { clock: Clock; ranks: Ranks; expiryMs?: number; table?: DepthMatcher; keepSequences?: boolean }) {
+    this.#ranks = options.ranks;
+    this.#keeps = options.keepSequences ?? false;
     this.#clock = options.clock;
     this.#expiryMs = options.expiryMs ?? defaultExpiryMs;
     this.#blocks = new BlockTracker(options.table);
@@ -96,6 +103,14 @@ export class ActiveSequences {
     this.#requests = grownCounts(this.#requests, count);
   }
 
+  /** What runs, for those who begin beside us; nothing unless `keepSequences`. */
+  *running(): Generator<RunningRequest> {
+    for (const [id, { rank, sequence, share }] of this.#booked) {
+      if (sequence === undefined) continue;
+      yield { id, workerId: this.#ranks.workerIdOf(rank), dpRank: this.#ranks.dpRankOf(rank), sequence, prefillTokens: share?.tokens ?? 0 };
+    }
+  }
+
   /** The loads as of now. */
   columns(): LoadColumns {
     this.#prefill.refresh(this.#clock());
@@ -122,7 +137,8 @@ export class ActiveSequences {
       tokens: request.prefillTokens,
       ...(request.expectedPrefillMs === undefined ? {} : { expectedMs: request.expectedPrefillMs }),
     };
-    this.#booked.set(id, { rank, held: this.#blocks.hold(request.sequence, rank), since: now, share });
+    const sequence = this.#keeps ? request.sequence : undefined;
+    this.#booked.set(id, { rank, held: this.#blocks.hold(request.sequence, rank), since: now, share, sequence });
     this.#prefill.add(share, rank, now);
     this.#requests[rank] = (this.#requests[rank] ?? 0) + 1;
   }

@@ -1,6 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { RankTable } from '../ranks.ts';
 import { decodeSequenceEvents, encodeSequenceEvents, type SequenceChange, type SequenceEvent } from '../wire/sequence-event.ts';
+import type { RunningRequest } from '../wire/router-state.ts';
 import type { ActiveSequences } from './active-sequences.ts';
 import { processTimer, type Timer } from './clock.ts';
 import { fromBigints, type SequenceHashes, toBigints } from './sequence-table.ts';
@@ -46,6 +47,8 @@ export class ReplicaSync implements Disposable {
   readonly #options: ReplicaSyncOptions;
   readonly #waiting: SequenceEvent[] = [];
   #cancel: (() => void) | undefined;
+  /** Requests that have ended since we listen, until the state of a peer has been taken: it may be from before their end. */
+  #ended: Set<string> | undefined = new Set();
   #refused = 0;
   #messages = 0;
   #events = 0;
@@ -102,6 +105,17 @@ export class ReplicaSync implements Disposable {
     if (others.length > 0) this.#options.changed?.();
   }
 
+  /** Takes over what a peer says that it runs; without one, what ends need no longer be remembered. */
+  takeOver(requests: Iterable<RunningRequest>): void {
+    const { sequences, ranks } = this.#options;
+    for (const { id, workerId, dpRank, sequence, prefillTokens } of requests) {
+      const rank = ranks.find(workerId, dpRank);
+      if (rank === undefined || sequences.has(id) || this.#ended?.has(id) === true) continue;
+      sequences.add({ id, rank, sequence, prefillTokens });
+    }
+    this.#ended = undefined;
+  }
+
   /** Sends what waits. */
   flush(): void {
     this.#cancel?.();
@@ -134,7 +148,10 @@ export class ReplicaSync implements Disposable {
     const { sequences, ranks } = this.#options;
     const { change, requestId } = event;
     if (change.type === 'prefillDone') sequences.prefillDone(requestId);
-    else if (change.type === 'freed') sequences.free(requestId);
+    else if (change.type === 'freed') {
+      sequences.free(requestId);
+      this.#ended?.add(requestId);
+    }
     // The same id from two routers, or told twice: the first one counts.
     else if (!sequences.has(requestId)) {
       sequences.add({

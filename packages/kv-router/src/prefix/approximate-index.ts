@@ -1,6 +1,7 @@
 import { outcome } from '../core/core.ts';
 import type { PromptHashes } from '../hash/block-hash.ts';
 import { nothingDecoded } from './decoded-batch.ts';
+import type { KeptDecision } from '../wire/router-state.ts';
 import { HeldIndex } from './held-index.ts';
 import type { EventBatch, Overlaps, PrefixIndex, PrefixIndexOptions } from './prefix-index.ts';
 
@@ -60,6 +61,29 @@ export class ApproximateIndex extends HeldIndex implements PrefixIndex {
   }
 
   routed(prompt: PromptHashes, rank: number): void {
+    this.#record(prompt, rank, this.#ttlMs);
+  }
+
+  override *decisions(): Generator<KeptDecision> {
+    this.#expire();
+    const tokens = new Map<bigint, bigint>();
+    for (const chain of this.chains()) chain.blocks.forEach((block, at) => tokens.set(block, chain.tokens[at] ?? 0n));
+    const now = this.#clock();
+    for (const { rank, expiresMs, hashes } of this.#decisions.slice(this.#first)) {
+      // What was dropped before its time ends the path.
+      const gone = hashes.findIndex((hash) => !tokens.has(hash));
+      const sequence = gone < 0 ? hashes : hashes.subarray(0, gone);
+      if (sequence.length === 0) continue;
+      const local = sequence.map((hash) => tokens.get(hash) ?? 0n);
+      yield { workerId: this.ranks.workerIdOf(rank), dpRank: this.ranks.dpRankOf(rank), leftMs: expiresMs - now, local, sequence };
+    }
+  }
+
+  override remember({ workerId, dpRank, leftMs, local, sequence }: KeptDecision): void {
+    this.#record({ local, sequence }, this.ranks.intern(workerId, dpRank), Math.min(leftMs, this.#ttlMs));
+  }
+
+  #record(prompt: PromptHashes, rank: number, ttlMs: number): void {
     this.#expire();
     const n = prompt.local.length;
     if (!this.#records || n === 0) return;
@@ -70,7 +94,8 @@ export class ApproximateIndex extends HeldIndex implements PrefixIndex {
     core.writePrompt(prompt.local, prompt.sequence);
     if (core.wasm.predict(rank, n, this.#stamp) !== outcome.ok) return;
     this.#tracked += core.wasm.stampCount(rank) - before;
-    const expiresMs = Math.ceil((this.#clock() + this.#ttlMs) / bucketMs) * bucketMs;
+    const soonest = this.#decisions.at(-1)?.expiresMs ?? 0;
+    const expiresMs = Math.max(soonest, Math.ceil((this.#clock() + ttlMs) / bucketMs) * bucketMs);
     this.#decisions.push({ expiresMs, rank, stamp: this.#stamp, hashes: prompt.sequence.slice() });
     if (this.#tracked > this.#most) this.#prune();
   }

@@ -1,5 +1,6 @@
 import type { PromptHashes } from '../hash/block-hash.ts';
 import { ApproximateIndex } from './approximate-index.ts';
+import type { KeptDecision } from '../wire/router-state.ts';
 import { HeldIndex } from './held-index.ts';
 import type { Overlaps, PrefixIndex, PrefixIndexOptions } from './prefix-index.ts';
 
@@ -30,6 +31,14 @@ export class EventIndex extends HeldIndex implements PrefixIndex {
 
   routed(prompt: PromptHashes, rank: number): void {
     this.#predicted?.routed(prompt, rank);
+  }
+
+  override decisions(): Iterable<KeptDecision> {
+    return this.#predicted?.decisions() ?? [];
+  }
+
+  override remember(decision: KeptDecision): void {
+    this.#predicted?.remember(decision);
   }
 
   override clear(rank: number): void {

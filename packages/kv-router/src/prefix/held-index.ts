@@ -1,9 +1,10 @@
 import { Core, type CoreOptions, eventKind, outcome } from '../core/core.ts';
-import { dumpChains } from '../core/dump.ts';
+import { type DumpedChain, dumpChains } from '../core/dump.ts';
 import type { PromptHashes } from '../hash/block-hash.ts';
 import type { RankTable } from '../ranks.ts';
 import type { KvChange, RouterEvent, Tier } from '../wire/kv-event.ts';
 import { DecodedBatch } from './decoded-batch.ts';
+import type { KeptDecision, RankChain } from '../wire/router-state.ts';
 import type { EventBatch, EventCounts, IndexCounts, Overlaps } from './prefix-index.ts';
 
 const tiers: readonly Tier[] = ['device', 'host_pinned', 'disk', 'external'];
@@ -11,17 +12,17 @@ const tiers: readonly Tier[] = ['device', 'host_pinned', 'disk', 'external'];
 /** One core with the ranks of a table: what the indexes have in common. */
 export class HeldIndex {
   readonly core: Core;
-  readonly #ranks: RankTable;
+  readonly ranks: RankTable;
   readonly #bound = new Set<number>();
   /** By outcome, one row for each kind of event. */
   readonly #outcomes: readonly number[][] = Object.values(eventKind).map(() => Object.values(outcome).map(() => 0));
   readonly #batch: DecodedBatch;
 
   constructor(ranks: RankTable, size: CoreOptions = {}) {
-    this.#ranks = ranks;
+    this.ranks = ranks;
     this.core = new Core(size);
     this.#batch = new DecodedBatch(this.core, {
-      rankOf: (workerId, dpRank) => this.bind(this.#ranks.intern(workerId, dpRank)),
+      rankOf: (workerId, dpRank) => this.bind(this.ranks.intern(workerId, dpRank)),
       note: (kind, result) => this.#note(kind, result),
     });
   }
@@ -29,7 +30,7 @@ export class HeldIndex {
   /** Makes a rank's number known to the core. */
   bind(rank: number): number {
     if (!this.#bound.has(rank)) {
-      this.core.bindRank(rank, this.#ranks.workerIdOf(rank), this.#ranks.dpRankOf(rank));
+      this.core.bindRank(rank, this.ranks.workerIdOf(rank), this.ranks.dpRankOf(rank));
       this.#bound.add(rank);
     }
     return rank;
@@ -37,7 +38,7 @@ export class HeldIndex {
 
   overlaps(prompt: PromptHashes): Overlaps {
     const { core } = this;
-    core.expectRanks(this.#ranks.count);
+    core.expectRanks(this.ranks.count);
     core.findTiersAt(core.writeHashes(prompt.local), prompt.local.length);
     return { device: core.tier(0), hostPinned: core.tier(1), disk: core.tier(2), external: core.tier(3) };
   }
@@ -48,7 +49,7 @@ export class HeldIndex {
   }
 
   apply({ workerId, dpRank, tier, change }: RouterEvent): number {
-    return this.#note(eventKind[change.type], this.#change(this.bind(this.#ranks.intern(workerId, dpRank)), tiers.indexOf(tier), change));
+    return this.#note(eventKind[change.type], this.#change(this.bind(this.ranks.intern(workerId, dpRank)), tiers.indexOf(tier), change));
   }
 
   #change(rank: number, tier: number, change: KvChange): number {
@@ -84,8 +85,8 @@ export class HeldIndex {
       for (let i = 0; i < holders.length; i += 2) {
         const rank = holders[i] ?? 0;
         events.push({
-          workerId: this.#ranks.workerIdOf(rank),
-          dpRank: this.#ranks.dpRankOf(rank),
+          workerId: this.ranks.workerIdOf(rank),
+          dpRank: this.ranks.dpRankOf(rank),
           tier: tiers[tier] ?? 'device',
           domain: 'worker',
           id: events.length,
@@ -95,6 +96,20 @@ export class HeldIndex {
     }
     return events;
   }
+
+  chains(): Iterable<DumpedChain> {
+    return dumpChains(this.core);
+  }
+
+  restore({ workerId, dpRank, tier, parent, tokens, blocks }: RankChain): number {
+    return this.core.store(tier, this.bind(this.ranks.intern(workerId, dpRank)), parent, { tokens, blocks });
+  }
+
+  decisions(): Iterable<KeptDecision> {
+    return [];
+  }
+
+  remember(_decision: KeptDecision): void {}
 
   counts(): IndexCounts {
     const rows = this.#outcomes;

@@ -1,7 +1,9 @@
 import type { Core, CoreCounts, CoreOptions, DecodedEvent } from '../core/core.ts';
 import type { PromptHashes } from '../hash/block-hash.ts';
 import type { RankTable } from '../ranks.ts';
+import type { DumpedChain } from '../core/dump.ts';
 import type { RouterEvent } from '../wire/kv-event.ts';
+import type { KeptDecision, RankChain } from '../wire/router-state.ts';
 
 /**
  * How many blocks of a prompt each rank holds, by rank number: on each tier only those that go on where the tiers before
@@ -76,6 +78,14 @@ export interface PrefixIndex {
   forget(rank: number): void;
   /** Everything that it knows, as the events that would tell it: parents before children, numbered from 0. */
   dump(): RouterEvent[];
+  /** The same without an object for each block. Read at once: the index must not change meanwhile. */
+  chains(): Iterable<DumpedChain>;
+  /** Puts back a chain that was read elsewhere; returns an `outcome`. */
+  restore(chain: RankChain): number;
+  /** The decisions that still count, those that expire first at the front. */
+  decisions(): Iterable<KeptDecision>;
+  /** Takes over another router's decision. In the order of `decisions`. */
+  remember(decision: KeptDecision): void;
   counts(): IndexCounts;
 }
 

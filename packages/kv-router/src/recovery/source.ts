@@ -13,6 +13,8 @@ export interface SourceParts {
   /** Sleeps; rejects when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
+  /** Number of the newest event that the index has from elsewhere: then only what came after it is asked for. */
+  readonly cursor?: number | undefined;
   /** How many events may wait for an answer; the oldest are dropped past it, which the next gap heals. Default 100 000. */
   readonly maxWaiting?: number;
 }
@@ -39,12 +41,16 @@ export class EventSource implements Disposable {
   /** Aborted when a late answer must not count any more. */
   #recovery: AbortController | undefined;
   #degraded = false;
+  /** What the index has was not heard here, and the worker has not confirmed it yet. */
+  #borrowed: boolean;
   #gaps = 0;
   readonly #recoveries: Recoveries = { dump: 0, events: 0, nothing: 0, failed: 0 };
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
-    this.#recover(undefined);
+    this.#cursor = parts.cursor;
+    this.#borrowed = parts.cursor !== undefined;
+    this.#recover(parts.cursor === undefined ? undefined : parts.cursor + 1);
   }
 
   get state(): SourceState {
@@ -129,6 +135,7 @@ export class EventSource implements Disposable {
     void this.#askUntilAnswered(start, recovery.signal).then((answer) => {
       if (recovery.signal.aborted) return;
       this.#recovery = undefined;
+      if (this.#disowns(answer)) return this.#recover(undefined);
       this.#take(answer);
       this.#drain();
     });
@@ -150,6 +157,17 @@ export class EventSource implements Disposable {
     }
     log.warn({ attempts: retryRule.attempts }, 'KV recovery failed; continuing with degraded live events');
     return undefined;
+  }
+
+  /** The worker knows nothing of events that the index has: what was borrowed is not of this worker's life. */
+  #disowns(answer: WorkerAnswer | undefined): boolean {
+    const borrowed = this.#borrowed;
+    this.#borrowed = false;
+    if (!borrowed || answer?.type === 'events' || answer?.type === 'dump' || (answer?.type === 'too-new' && answer.newest === this.#cursor))
+      return false;
+    this.#cursor = undefined;
+    this.#parts.reset();
+    return true;
   }
 
   #take(answer: WorkerAnswer | undefined): void {

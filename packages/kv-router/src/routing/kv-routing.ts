@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DistributedRuntime, Instance, Route, RoutePolicy } from '@dynamo/runtime';
 import type { EndpointName, EventScope } from '@dynamo/runtime/internal';
+import { outcome } from '../core/core.ts';
 import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
 import { ActiveSequences, type RankLoad } from '../load/active-sequences.ts';
 import { outputGrowth } from '../load/output-growth.ts';
@@ -8,7 +9,7 @@ import { type BusyThresholds, OverloadMonitor } from '../load/overload-monitor.t
 import { ReplicaSync } from '../load/replica-sync.ts';
 import { hitRate, RouterMetrics } from '../metrics/router-metrics.ts';
 import { type KvRouterOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
-import { prefixIndexes } from '../prefix/index.ts';
+import { type PrefixIndexName, prefixIndexes } from '../prefix/index.ts';
 import type { PrefixIndex } from '../prefix/prefix-index.ts';
 import { AdmissionQueue } from '../queue/admission.ts';
 import { singleClass } from '../queue/policy-classes.ts';
@@ -21,7 +22,11 @@ import { type KvSink, KvSources, type SourceReport } from '../sources/kv-sources
 import { RouteTeller } from '../tell/route-teller.ts';
 import { openTrust } from '../trust/open-trust.ts';
 import type { TrustTable } from '../trust/trust-table.ts';
+import { captureState } from '../warm/capture.ts';
+import { findState, shareState } from '../warm/warm-start.ts';
+import type { WarmState } from '../warm/warm-state.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
+import type { RankChain } from '../wire/router-state.ts';
 import { WorkerSet } from '../workers/worker-set.ts';
 import { chunkFacts } from './chunk-facts.ts';
 import { type Job, priorityOf, sharedOf } from './job.ts';
@@ -71,6 +76,9 @@ export class KvRouting implements AsyncDisposable {
   readonly #runtime: DistributedRuntime;
   readonly #scope: EventScope;
   readonly #stack = new AsyncDisposableStack();
+  readonly #indexName: PrefixIndexName;
+  /** Settled once it is known with what the router begins. */
+  readonly #warm = Promise.withResolvers<WarmState | undefined>();
   #replicas: ReplicaSync | undefined;
 
   private constructor(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions) {
@@ -80,6 +88,7 @@ export class KvRouting implements AsyncDisposable {
     const { settings, role } = this.options;
     const clock = (): number => performance.now();
     const kind = options.index ?? (settings.kvEvents ? 'events' : 'approximate');
+    this.#indexName = kind;
     const predicting = { ranks: this.#ranks, clock, ttlMs: settings.ttlSeconds * 1_000 };
     this.index = prefixIndexes[kind]({
       ...predicting,
@@ -88,7 +97,7 @@ export class KvRouting implements AsyncDisposable {
     });
     this.#hasher = new PromptHasher(this.index.core);
     this.workers = new WorkerSet(this.#ranks);
-    this.#sequences = new ActiveSequences({ clock, ranks: this.#ranks });
+    this.#sequences = new ActiveSequences({ clock, ranks: this.#ranks, keepSequences: options.warmStart?.peers === true && settings.replicaSync });
     this.overload = new OverloadMonitor(this.workers, this.options.overload);
     const { workers, overload } = this;
     this.scheduler = new Scheduler({ workers, overload, sequences: this.#sequences }, schedulerOptions(this.options, options));
@@ -106,7 +115,8 @@ export class KvRouting implements AsyncDisposable {
       }),
     );
     this.#watch = this.#stack.use(new WorkerWatch(runtime, name, { workers, gone: (rank) => this.#forget(rank) }));
-    this.#sources = kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink(), clock })) : undefined;
+    this.#sources =
+      kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink(), clock, warm: this.#warm.promise })) : undefined;
     this.#teller = new RouteTeller(runtime, options);
     if (kind === 'events' && options.trust !== 'off')
       this.#trust = this.#stack.use(
@@ -149,8 +159,10 @@ export class KvRouting implements AsyncDisposable {
     const routing = new KvRouting(runtime, name, options);
     try {
       await routing.#join();
+      await routing.#begin(name, options);
       return routing;
     } catch (error) {
+      routing.#warm.resolve(undefined);
       await routing[Symbol.asyncDispose]();
       throw error;
     }
@@ -364,6 +376,33 @@ export class KvRouting implements AsyncDisposable {
     });
     this.#replicas = this.#stack.use(replicas);
     hear('active_sequences_events', (payload) => replicas.onEvent(payload));
+  }
+
+  /** Takes over what others know, where that is asked for; from then on others may ask. */
+  async #begin(name: EndpointName, { warmStart }: KvRouterOptions): Promise<void> {
+    if (warmStart === undefined) {
+      this.#replicas?.takeOver([]);
+      return this.#warm.resolve(undefined);
+    }
+    const { blockSize } = this.options;
+    const restore = (chain: RankChain): boolean => this.index.restore(chain) === outcome.ok;
+    const state = await findState(this.#runtime, name, { ...warmStart, blockSize, indexName: this.#indexName, restore });
+    await this.#watch.ready;
+    this.#warm.resolve(state);
+    // Of workers that are gone nothing is taken.
+    const known = ({ workerId, dpRank }: { workerId: bigint; dpRank: number }): boolean => this.#ranks.find(workerId, dpRank) !== undefined;
+    for (const decision of state?.decisions ?? []) if (known(decision)) this.index.remember(decision);
+    this.#replicas?.takeOver(state?.requests ?? []);
+    const host = {
+      blockSize,
+      index: this.index,
+      indexName: this.#indexName,
+      ranks: this.#ranks,
+      sources: () => this.sources(),
+      requests: () => this.#sequences.running(),
+      sessions: () => [],
+    };
+    this.#stack.use(await shareState(this.#runtime, name, { ...warmStart, capture: () => captureState(host, Date.now()) }));
   }
 
   #takeLoad(payload: Uint8Array): void {

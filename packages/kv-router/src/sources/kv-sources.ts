@@ -28,6 +28,20 @@ export interface KvSink {
   hasRank(workerId: bigint, dpRank: number): boolean;
 }
 
+/** What is known of a publisher's ranks before it is asked the first question. */
+export interface KnownBefore {
+  /** Number of the newest event in it. */
+  readonly cursor: number;
+  readonly ranks: ReadonlySet<number>;
+  /** Puts it into the index; false when some of it could not be placed. */
+  restore(): boolean;
+}
+
+/** Who may know something of publishers already. */
+export interface WarmSources {
+  claim(publisher: bigint, workerId: bigint, dpRank: number): KnownBefore | undefined;
+}
+
 /** How well one publisher is heard. */
 export interface SourceReport {
   readonly publisher: bigint;
@@ -71,16 +85,23 @@ export class KvSources implements AsyncDisposable {
   readonly #scope: EventScope;
   readonly #sink: KvSink;
   readonly #clock: () => number;
+  readonly #warm: Promise<WarmSources | undefined> | undefined;
+  #before: WarmSources | undefined;
   readonly #stop = new AbortController();
   readonly #known = new Map<bigint, Known>();
   readonly #keys = new Map<string, bigint>();
   readonly #loops: Promise<unknown>;
 
-  constructor(runtime: DistributedRuntime, name: EndpointName, options: { sink: KvSink; clock?: () => number }) {
+  constructor(
+    runtime: DistributedRuntime,
+    name: EndpointName,
+    options: { sink: KvSink; clock?: () => number; warm?: Promise<WarmSources | undefined> },
+  ) {
     this.#runtime = runtime;
     this.#scope = { namespace: name.namespace, component: name.component, endpoint: name.endpoint };
     this.#sink = options.sink;
     this.#clock = options.clock ?? Date.now;
+    this.#warm = options.warm;
     this.#loops = Promise.all([this.#watch(), this.#listen()].map((loop) => loop.catch((error: unknown) => this.#failed(error))));
   }
 
@@ -109,6 +130,8 @@ export class KvSources implements AsyncDisposable {
   }
 
   async #watch(): Promise<void> {
+    // Who begins warm asks nobody before it knows from where on.
+    this.#before = await this.#warm;
     const query = { bucket: 'v1/event_sources', prefix: topicPath(this.#scope, topic) } as const;
     for await (const change of this.#runtime.discovery.watch(query, { signal: this.#stop.signal })) {
       if (change.type === 'delete') this.#remove(change.key);
@@ -171,7 +194,10 @@ export class KvSources implements AsyncDisposable {
     if (present !== undefined) this.#remove(record.key);
     this.#keys.set(record.key, source.publisher);
     const { workerId, dpRank } = target;
-    const ranks = new Set([dpRank]);
+    const before = this.#before?.claim(source.publisher, workerId, dpRank);
+    const ranks = new Set([dpRank, ...(before?.ranks ?? [])]);
+    const restored = before?.restore();
+    if (restored === false) this.#reset(workerId, ranks);
     this.#known.set(source.publisher, {
       workerId,
       dpRank,
@@ -189,6 +215,7 @@ export class KvSources implements AsyncDisposable {
         reset: () => this.#reset(workerId, ranks),
         sleep: (ms, signal) => sleep(ms, undefined, { signal }),
         log: this.#runtime.log,
+        cursor: restored === true ? before?.cursor : undefined,
       }),
     });
   }
