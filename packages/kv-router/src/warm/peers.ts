@@ -5,7 +5,7 @@ import { bare, decodeBareItem, decodeInstance, type EndpointName } from '@dynamo
 const patienceMs = 10_000;
 
 /** The endpoint at which routers of an endpoint give their state to those that begin. */
-export const statePath = ({ namespace, component, endpoint }: EndpointName): EndpointPath => `${namespace}.${component}.router_state_${endpoint}`;
+const statePath = ({ namespace, component, endpoint }: EndpointName): EndpointPath => `${namespace}.${component}.router_state_${endpoint}`;
 
 /** Gives this router's state to whoever asks, until it is disposed. */
 export function serveState(runtime: DistributedRuntime, name: EndpointName, capture: () => readonly Uint8Array[]): Promise<AsyncDisposable> {

@@ -1,11 +1,11 @@
 import { crc32 } from 'node:zlib';
 import { decodeMsgpack, encodeMsgpack } from '@dynamo/runtime/internal';
-import { type AffinityEvent } from './session-affinity.ts';
+import type { AffinityEvent } from './session-affinity.ts';
 import { u32, u64, wrong } from './kv-event.ts';
 import { object, type Wire } from './members.ts';
 
 /** Version of this form: a router refuses every other one, and begins cold. Nothing of it is the real router's. */
-export const stateVersion = 1;
+const stateVersion = 1;
 
 /** How one publisher was heard when the state was taken. */
 export interface HeardSource {
