@@ -70,14 +70,6 @@ export class SessionAffinity {
     return this.#sessions.size;
   }
 
-  /** Every binding that is alive, the longest unused first: for those who begin beside us. */
-  *entries(): Generator<AffinityEvent> {
-    for (const sessionId of [...this.#sessions.keys()]) {
-      const entry = this.#alive(sessionId);
-      if (entry !== undefined) yield { sessionId, ...target(entry), sequence: entry.sequence, writerId: entry.writerId };
-    }
-  }
-
   /** The binding of a session that is still alive. */
   get(id: string): Binding | undefined {
     const entry = this.#alive(id);

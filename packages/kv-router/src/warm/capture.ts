@@ -1,8 +1,7 @@
 import type { PrefixIndex } from '../prefix/prefix-index.ts';
 import type { Ranks } from '../ranks.ts';
 import type { SourceReport } from '../sources/kv-sources.ts';
-import type { AffinityEvent } from '../wire/session-affinity.ts';
-import { type KeptDecision, type RankChain, type RunningRequest, StateWriter } from '../wire/router-state.ts';
+import { type KeptDecision, type RankChain, type RunningRequest, type SessionBinding, StateWriter } from '../wire/router-state.ts';
 
 /** What a router shows of itself to one that begins. */
 export interface StateHost {
@@ -12,7 +11,7 @@ export interface StateHost {
   readonly ranks: Ranks;
   readonly sources: () => readonly SourceReport[];
   readonly requests: () => Iterable<RunningRequest>;
-  readonly sessions: () => Iterable<AffinityEvent>;
+  readonly sessions: () => Iterable<SessionBinding>;
 }
 
 /** Hashes of one frame, and things of other kinds: frames of about 128 KiB. */

@@ -1,7 +1,6 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { KnownBefore } from '../sources/kv-sources.ts';
-import type { AffinityEvent } from '../wire/session-affinity.ts';
-import { type HeardSource, type KeptDecision, type RankChain, type RunningRequest, StateReader } from '../wire/router-state.ts';
+import { type HeardSource, type KeptDecision, type RankChain, type RunningRequest, type SessionBinding, StateReader } from '../wire/router-state.ts';
 
 /** What a router must be to take a state. */
 export interface StateFit {
@@ -21,7 +20,7 @@ export class WarmState {
   readonly takenAt: number;
   readonly decisions: readonly KeptDecision[];
   readonly requests: readonly RunningRequest[];
-  readonly sessions: readonly AffinityEvent[];
+  readonly sessions: readonly SessionBinding[];
   readonly #fit: StateFit;
   readonly #sources: ReadonlyMap<bigint, HeardSource>;
   readonly #perWorker = new Map<bigint, number>();
@@ -94,7 +93,7 @@ interface Parts {
   readonly chains: RankChain[];
   readonly decisions: KeptDecision[];
   readonly requests: RunningRequest[];
-  readonly sessions: AffinityEvent[];
+  readonly sessions: SessionBinding[];
 }
 
 const keyOf = ({ workerId, dpRank }: { workerId: bigint; dpRank: number }): string => `${workerId}/${dpRank}`;

@@ -1,6 +1,5 @@
 import { crc32 } from 'node:zlib';
 import { decodeMsgpack, encodeMsgpack } from '@dynamo/runtime/internal';
-import type { AffinityEvent } from './session-affinity.ts';
 import { u32, u64, wrong } from './kv-event.ts';
 import { object, type Wire } from './members.ts';
 
@@ -47,13 +46,22 @@ export interface RunningRequest {
   readonly prefillTokens: number;
 }
 
+/** Which worker a session is bound to, in the version in which routers tell each other (spec kv-router 11). */
+export interface SessionBinding {
+  readonly sessionId: string;
+  readonly workerId: bigint;
+  readonly dpRank?: number;
+  readonly sequence: bigint;
+  readonly writerId: bigint;
+}
+
 /** A part of what a router knows, as it travels and as it lies in a file. */
 export type StateFrame =
   | { readonly kind: 'head'; readonly blockSize: number; readonly index: string; readonly takenAt: number; readonly sources: readonly HeardSource[] }
   | { readonly kind: 'chains'; readonly chains: readonly RankChain[] }
   | { readonly kind: 'decisions'; readonly decisions: readonly KeptDecision[] }
   | { readonly kind: 'requests'; readonly requests: readonly RunningRequest[] }
-  | { readonly kind: 'sessions'; readonly sessions: readonly AffinityEvent[] }
+  | { readonly kind: 'sessions'; readonly sessions: readonly SessionBinding[] }
   /** The last one: how many frames there are before it, and the CRC-32 of all their bytes. */
   | { readonly kind: 'end'; readonly frames: number; readonly crc: number };
 
