@@ -4,6 +4,8 @@ import type { DiscoveryName } from './discovery/index.ts';
 import type { Discovery } from './discovery/discovery.ts';
 import { type EtcdOptions, etcdOptionsOf } from './discovery/etcd/options.ts';
 import { defaultDeviceRatio } from './client/policy/index.ts';
+import { checkConnectOptions } from './check-options.ts';
+import { type Environment, isOn, pathOf, pick, ports, seconds, whole } from './environment.ts';
 import { DynamoError } from './error.ts';
 import { silentLogger, speakingFor, type Logger } from './log.ts';
 import { localAddress } from './net/address.ts';
@@ -88,25 +90,26 @@ export interface Settings {
   readonly log: Logger;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * Settles every option from its argument, then its variable, then its default (spec runtime-wire 2): the only reader of
  * the environment.
  */
 export function settle(options: ConnectOptions, env: Environment = process.env): Settings {
+  checkConnectOptions(options);
   const discovery =
     typeof options.discovery === 'object'
       ? options.discovery
-      : pick(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], options.discovery);
-  const requestPlane = pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], options.requestPlane);
+      : pick(env, 'DYN_DISCOVERY_BACKEND', ['file', 'mem', 'etcd', 'kubernetes'], { option: 'discovery', value: options.discovery });
+  const requestPlane = pick(env, 'DYN_REQUEST_PLANE', ['tcp', 'nats'], { option: 'requestPlane', value: options.requestPlane });
   const eventPlane =
-    typeof options.eventPlane === 'object' ? options.eventPlane : pick(env, 'DYN_EVENT_PLANE', eventPlanesFor(discovery), options.eventPlane);
+    typeof options.eventPlane === 'object'
+      ? options.eventPlane
+      : pick(env, 'DYN_EVENT_PLANE', eventPlanesFor(discovery), { option: 'eventPlane', value: options.eventPlane });
   const responsePlane = pick(env, 'DYN_RESPONSE_PLANE', ['tcp', 'quic']);
   if (discovery === 'kubernetes') throw later("discovery 'kubernetes'", "use 'etcd', 'file' or 'mem'");
   if (responsePlane === 'quic') throw later("response plane 'quic'", 'set DYN_RESPONSE_PLANE=tcp at both ends');
-  const limit = env['DYN_ENGINE_REQUEST_LIMIT'] ? whole(env, 'DYN_ENGINE_REQUEST_LIMIT', 1) : undefined;
-  const systemPort = whole(env, 'DYN_SYSTEM_PORT', -1);
+  const limit = env['DYN_ENGINE_REQUEST_LIMIT'] ? whole(env, 'DYN_ENGINE_REQUEST_LIMIT', 1, { least: 1, most: 1_000_000 }) : undefined;
+  const systemPort = whole(env, 'DYN_SYSTEM_PORT', -1, { ...ports, least: -1 });
   const host = env['DYN_SYSTEM_HOST'] || '0.0.0.0';
   const system = options.system === false ? undefined : (options.system ?? (systemPort >= 0 ? { port: systemPort } : undefined));
   return {
@@ -118,88 +121,51 @@ export function settle(options: ConnectOptions, env: Environment = process.env):
     device: deviceOf(env),
     request: {
       host: env['DYN_TCP_RPC_HOST'] || localAddress(),
-      port: whole(env, 'DYN_TCP_RPC_PORT', 0),
-      maxFrameBytes: whole(env, 'DYN_TCP_MAX_MESSAGE_SIZE', 32 * 1024 * 1024),
-      concurrency: limit ?? whole(env, 'DYN_TCP_WORKER_POOL_SIZE', 10_000),
+      port: whole(env, 'DYN_TCP_RPC_PORT', 0, ports),
+      maxFrameBytes: whole(env, 'DYN_TCP_MAX_MESSAGE_SIZE', 32 * 1024 * 1024, { least: 1, most: 4_294_967_295 }),
+      concurrency: limit ?? whole(env, 'DYN_TCP_WORKER_POOL_SIZE', 10_000, { least: 1, most: 1_000_000 }),
       queue: limit === undefined ? whole(env, 'DYN_TCP_WORK_QUEUE_SIZE', 40_000) : whole(env, 'DYN_DYNAMO_REQUEST_QUEUE_LIMIT', 16),
     },
-    tls: { ...readTlsSettings(env), handshakeMs: whole(env, 'DYN_TCP_TLS_HANDSHAKE_TIMEOUT_SECS', 3) * 1_000 },
-    response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0) },
+    tls: { ...readTlsSettings(env), handshakeMs: seconds(env, 'DYN_TCP_TLS_HANDSHAKE_TIMEOUT_SECS', 3, 1) },
+    response: { host: env['DYN_TCP_RESPONSE_STREAM_HOST'] || localAddress(), port: whole(env, 'DYN_TCP_RESPONSE_STREAM_PORT', 0, ports) },
     eventPlane,
     events: {
       host: env['DYN_EVENT_PLANE_HOST'] || localAddress(),
       broker: env['DYN_ZMQ_BROKER_URL'] || (isOn(env, 'DYN_ZMQ_BROKER_ENABLED') ? 'discover' : undefined),
       capacity: whole(env, 'DYN_ZMQ_EVENT_SUBSCRIBER_CHANNEL_CAPACITY', defaultCapacity),
     },
-    nats: { ...readNatsSettings(env), ackMs: options.timeouts?.ackMs ?? whole(env, 'DYN_NATS_REQUEST_TIMEOUT_SECS', 10) * 1_000 },
+    nats: { ...readNatsSettings(env), ackMs: options.timeouts?.ackMs ?? seconds(env, 'DYN_NATS_REQUEST_TIMEOUT_SECS', 10, 1) },
     timeouts: {
-      connectMs: whole(env, 'DYN_TCP_CONNECT_TIMEOUT', 5) * 1_000,
-      ackMs: whole(env, 'DYN_TCP_REQUEST_TIMEOUT', 5) * 1_000,
+      connectMs: seconds(env, 'DYN_TCP_CONNECT_TIMEOUT', 5, 1),
+      ackMs: seconds(env, 'DYN_TCP_REQUEST_TIMEOUT', 5, 1),
       // The real client waits for ever (spec runtime-wire 16.9); a worker calls home within milliseconds of its ack.
       callHomeMs: 10_000,
       prologueMs: 60_000,
-      ...options.timeouts,
+      ...Object.fromEntries(Object.entries(options.timeouts ?? {}).filter(([, ms]) => ms !== undefined)),
     },
-    quarantineMs: whole(env, 'DYN_RUNTIME_INHIBITED_DURATION_SECS', 5) * 1_000,
+    quarantineMs: seconds(env, 'DYN_RUNTIME_INHIBITED_DURATION_SECS', 5),
     deviceRatio: ratioOf(env['DYN_ENCODER_CUDA_TO_CPU_RATIO']),
     system: system && { host, ...system, ...statusPaths(env), loras: isOn(env, 'DYN_LORA_ENABLED') },
     startsReady: pick(env, 'DYN_SYSTEM_STARTING_HEALTH_STATUS', ['notready', 'ready']) === 'ready',
     healthCheck: {
       enabled: isOn(env, 'DYN_HEALTH_CHECK_ENABLED'),
-      waitMs: whole(env, 'DYN_CANARY_WAIT_TIME', 10) * 1_000,
-      limitMs: whole(env, 'DYN_HEALTH_CHECK_REQUEST_TIMEOUT', 3) * 1_000,
+      waitMs: seconds(env, 'DYN_CANARY_WAIT_TIME', 10, 1),
+      limitMs: seconds(env, 'DYN_HEALTH_CHECK_REQUEST_TIMEOUT', 3, 1),
     },
-    drainMs: options.drainMs ?? whole(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30) * 1_000,
+    drainMs: options.drainMs ?? seconds(env, 'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS', 30),
     tracing: options.tracing === false ? undefined : tracingOf(options.tracing === undefined ? env : { ...env, ...asVariables(options.tracing) }),
     log: speakingFor(options.log ?? silentLogger, 'dynamo_runtime'),
   };
 }
 
-/** One of the allowed words, of which the first is the default. */
-function pick<T extends string>(env: Environment, name: string, allowed: readonly T[], given?: T): T {
-  const value = given ?? (env[name] || allowed[0]);
-  const found = allowed.find((word) => word === value);
-  const where = given === undefined ? name : `option in place of ${name}`;
-  if (found === undefined)
-    throw new DynamoError('invalid_argument', `${where}='${value}': expected one of ${allowed.join(', ')}`, { data: { name, value } });
-  return found;
-}
-
-function whole(env: Environment, name: string, fallback: number): number {
-  const text = env[name];
-  if (text === undefined || text === '') return fallback;
-  if (!/^-?\d{1,15}$/.test(text))
-    throw new DynamoError('invalid_argument', `${name}='${text}' is not a whole number`, { data: { name, value: text } });
-  return Number(text);
-}
-
 /** Within one process no socket is needed. */
 const eventPlanesFor = (discovery: unknown): readonly EventPlaneName[] => (discovery === 'mem' ? ['mem', 'zmq', 'nats'] : ['zmq', 'nats', 'mem']);
 
-/** Words of a switch; anything else is refused. */
-const switchWords: Readonly<Record<string, boolean>> = { true: true, 1: true, yes: true, on: true, false: false, 0: false, no: false, off: false };
-
-function isOn(env: Environment, name: string): boolean {
-  const text = env[name] || 'false';
-  const value = Object.hasOwn(switchWords, text.toLowerCase()) ? switchWords[text.toLowerCase()] : undefined;
-  if (value === undefined)
-    throw new DynamoError('invalid_argument', `${name}='${text}': expected true or false`, { data: { name, value: text, field: name } });
-  return value;
-}
-
-/** Where /health and /live are. The real system falls over a path without its slash and over one that is taken. */
+/** Where /health and /live are. */
 const statusPaths = (env: Environment): { healthPath: string; livePath: string } => ({
   healthPath: pathOf(env, 'DYN_SYSTEM_HEALTH_PATH', '/health'),
   livePath: pathOf(env, 'DYN_SYSTEM_LIVE_PATH', '/live'),
 });
-
-function pathOf(env: Environment, name: string, fallback: string): string {
-  const path = env[name] || fallback;
-  if (/^\/[\w.~/-]+$/.test(path) && !/^\/(metrics|metadata|engine\/.*|v1\/.*)$/.test(path)) return path;
-  throw new DynamoError('invalid_argument', `${name}='${path}': expected a path of its own that begins with '/'`, {
-    data: { name, value: path, field: name },
-  });
-}
 
 const later = (what: string, instead: string): DynamoError =>
   new DynamoError('not_implemented', `${what} is not available in this version; ${instead}`);

@@ -344,7 +344,7 @@ test('options that this version does not have are refused by name', async () => 
   await expect(DistributedRuntime.connect({ discovery: 'kubernetes' })).rejects.toMatchObject({ code: 'not_implemented' });
   await expect(DistributedRuntime.connect({ discovery: 'mem', requestPlane: 'http' as 'tcp' })).rejects.toMatchObject({
     code: 'invalid_argument',
-    message: "option in place of DYN_REQUEST_PLANE='http': expected one of tcp, nats",
+    message: "requestPlane='http': expected one of tcp, nats",
   });
   for (const [name, value, told] of [
     ['DYN_REQUEST_PLANE', 'http', { code: 'invalid_argument', message: "DYN_REQUEST_PLANE='http': expected one of tcp, nats" }],
@@ -359,7 +359,7 @@ test('options that this version does not have are refused by name', async () => 
   vi.stubEnv('DYN_TCP_RPC_PORT', 'nine');
   await expect(DistributedRuntime.connect({ discovery: 'mem' })).rejects.toMatchObject({
     code: 'invalid_argument',
-    message: "DYN_TCP_RPC_PORT='nine' is not a whole number",
+    message: "DYN_TCP_RPC_PORT='nine': expected a whole number from 0 to 65535",
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Metrics } from '@dynamo/metrics';
+import { badValue } from './check.ts';
 import { policies, type PolicyName } from './client/policy/index.ts';
 import { type Client, type ClientOptions, type RoutePolicy } from './client/types.ts';
 import { type ClientParts, openEndpointClient, type TypedClientOptions } from './client/client.ts';
@@ -120,8 +121,8 @@ export class DistributedRuntime implements AsyncDisposable {
    * @throws DynamoError `invalid_argument` for a bad option or variable, `not_implemented` for a plane of a later version.
    */
   static async connect(options: ConnectOptions = {}): Promise<DistributedRuntime> {
-    checkWanted(options.signal);
     const settings = settle(options);
+    checkWanted(options.signal);
     const tls = await loadTls(settings.tls, settings.log);
     await using undo = new AsyncDisposableStack();
     const discovery = undo.use(typeof settings.discovery === 'object' ? settings.discovery : await discoveries[settings.discovery](settings));
@@ -245,6 +246,8 @@ export class DistributedRuntime implements AsyncDisposable {
 
   /** Answers `/engine/{name}` on the status server with what `handler` returns; disposing removes the route. */
   route(name: string, handler: (body: unknown) => Promise<unknown>): Disposable {
+    if (typeof name !== 'string' || name === '') throw badValue('name', name, 'the path behind /engine/');
+    if (typeof handler !== 'function') throw badValue('handler', handler, 'a function');
     return this.#board.route(name, handler);
   }
 

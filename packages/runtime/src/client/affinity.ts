@@ -1,4 +1,5 @@
 import type { Instance, InstanceId } from '../endpoint/instance.ts';
+import { badValue, checkNumber, checkWord } from '../check.ts';
 import { DynamoError } from '../error.ts';
 import { Sessions } from './sessions.ts';
 import type { CallOptions, ClientOptions, Route } from './types.ts';
@@ -66,14 +67,9 @@ export class Affinity {
   /** @throws DynamoError `invalid_argument` for an idle time that is out of range or an unknown mode. */
   constructor(options: NonNullable<ClientOptions['affinity']>, fleet: Fleet, internals: { limit?: number; now?: () => number } = {}) {
     const { ttlMs, mode = 'hard' } = options;
-    if (typeof ttlMs !== 'number' || !(ttlMs >= 1 && ttlMs <= longestTtlMs))
-      throw new DynamoError('invalid_argument', `affinity.ttlMs=${String(ttlMs)}: expected 1 to ${longestTtlMs} milliseconds`, {
-        data: { field: 'affinity.ttlMs', value: ttlMs, limit: longestTtlMs },
-      });
-    if (mode !== 'hard' && mode !== 'soft')
-      throw new DynamoError('invalid_argument', `affinity.mode='${String(mode)}': expected hard or soft`, {
-        data: { field: 'affinity.mode', value: mode },
-      });
+    if (ttlMs === undefined) throw badValue('affinity.ttlMs', ttlMs, 'milliseconds');
+    checkNumber('affinity.ttlMs', ttlMs, { least: 1, most: longestTtlMs });
+    checkWord('affinity.mode', mode, ['hard', 'soft']);
     this.#sessions = new Sessions({ ttlMs, ...internals });
     this.#mode = mode;
     this.#fleet = fleet;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { itemsOf } from '../async/batches.ts';
+import { checkCallOptions, checkClientOptions } from '../check-options.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { Instance, InstanceId } from '../endpoint/instance.ts';
 import { type EndpointPath, type EndpointName, parseEndpointPath } from '../endpoint/path.ts';
@@ -42,6 +43,7 @@ export interface TypedClientOptions<Req> extends ClientOptions {
 /** Opens a client and begins to watch its endpoint. */
 export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointPath, options: TypedClientOptions<Req> = {}): Client<Req, Res> {
   const name = parseEndpointPath(path);
+  checkClientOptions(options, Object.keys(policies));
   const { quarantineMs, log } = parts.settings;
   return new EndpointClient(parts, new InstanceSet(parts.discovery, name, { quarantineMs, log }), { ...options, name });
 }
@@ -83,6 +85,7 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   }
 
   async *#call(request: Req, call: CallOptions): AsyncGenerator<readonly Res[]> {
+    checkCallOptions(call);
     throwIfCancelled(call);
     using record = new CallRecord(this.#calls);
     const route = await this.#route(request, call);

@@ -1,3 +1,4 @@
+import { checkNumber, checkSignal } from '../check.ts';
 import type { Discovery, DiscoveryRecord } from '../discovery/discovery.ts';
 import { DynamoError } from '../error.ts';
 import type { Instance, InstanceId } from '../endpoint/instance.ts';
@@ -77,6 +78,8 @@ export class InstanceSet implements AsyncDisposable {
   }
 
   async ready(options: { min?: number; signal?: AbortSignal } = {}): Promise<readonly Instance[]> {
+    checkNumber('min', options.min, { least: 1, most: 1_000_000, whole: true });
+    checkSignal('signal', options.signal);
     const signals = options.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal];
     while (this.#sorted.length < (options.min ?? 1)) {
       for (const signal of signals)

@@ -1,4 +1,5 @@
 import type { Metrics } from '@dynamo/metrics';
+import { checkServeOptions } from '../check-options.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { countEndpoint } from '../metrics/endpoint-metrics.ts';
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts';
@@ -74,6 +75,7 @@ export async function serveEndpoint(
 ): Promise<Served> {
   const name = parseEndpointPath(path);
   checkServedPath(name);
+  checkServeOptions(handler, options);
   const { settings, discovery } = parts;
   const id = discovery.instanceId;
   const { path: wirePath, transport } = parts.requests.locate({ ...name, id });
