@@ -9,14 +9,19 @@ test('the door shows these values and no others', () => {
     'CancellationToken',
     'Component',
     'Context',
+    'FixedTiming',
+    'MockEngine',
     'ModelDeploymentCard',
     'ModelRuntimeConfig',
     'Namespace',
     'OverlapScores',
+    'PolynomialTiming',
+    'ProfileTiming',
     'RadixTree',
     'blockHashes',
     'linkSignals',
     'loraId',
+    'readMockLaunch',
   ]);
 });
 

@@ -15,3 +15,14 @@ export type { CoreCounts, CoreOptions, HashOptions, OverlapScore, Ranks } from '
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';
 export type { CardOptions } from '@dynamo/llm';
+export { MockEngine } from './mock/mock-engine.ts';
+export type { EngineLoad } from './mock/mock-engine.ts';
+export type { Admission, CacheChange, ForwardPass, Pass } from './mock/pass.ts';
+export type { BlockNames } from './mock/block-names.ts';
+export type { EngineSettings, MockEngineOptions } from './mock/options.ts';
+export type { MockRequest, MockSequence, SequenceState } from './mock/sequence.ts';
+export { FixedTiming, PolynomialTiming, ProfileTiming } from './mock/timing.ts';
+export type { MockTiming, ProfileTables } from './mock/timing.ts';
+export { readMockLaunch } from './mock/launch-options.ts';
+export type { MockLaunch } from './mock/launch-options.ts';
+export type { WireEngine, WireLaunch, WireTiming } from './mock/wire/launch-config.ts';
