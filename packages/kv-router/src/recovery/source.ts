@@ -125,6 +125,7 @@ export class EventSource implements Disposable {
     this.#recovery?.abort();
     this.#recovery = undefined;
     this.#cursor = event.id;
+    this.#degraded = false;
     this.#parts.apply(event);
     this.#drain();
   }
@@ -173,7 +174,9 @@ export class EventSource implements Disposable {
   #take(answer: WorkerAnswer | undefined): void {
     // Asked whether there is more, and there is not: nothing was missed.
     if (answer?.type === 'too-new' && answer.newest === this.#cursor && this.#waiting.length === 0 && !this.#degraded) return;
-    this.#degraded = answer === undefined || (answer.type !== 'dump' && answer.type !== 'events');
+    // What was passed over before is not among the events from the cursor on: only a dump has it.
+    if (answer?.type === 'dump') this.#degraded = false;
+    else if (answer?.type !== 'events') this.#degraded = true;
     this.#recoveries[answer === undefined ? 'failed' : answer.type === 'dump' || answer.type === 'events' ? answer.type : 'nothing'] += 1;
     if (answer?.type === 'dump') {
       this.#parts.reset();
