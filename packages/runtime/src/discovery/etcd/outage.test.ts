@@ -195,7 +195,8 @@ describe.skipIf(reason !== undefined)('when etcd or the way to it fails', () => 
     expect([watch.snapshots, watch.wrong]).toEqual([1, []]);
   });
 
-  test('an event loop that is blocked for 5 s keeps a registration of 2 s', async () => {
+  // On a machine that is busy with more than this, etcd itself may be late: it must succeed once.
+  test('an event loop that is blocked for 5 s keeps a registration of 2 s', { retry: 2 }, async () => {
     await using writer = await open({ ttl: 2 });
     await using reader = await open();
     await using watch = follow(reader);
