@@ -3,19 +3,18 @@ import type { DistributedRuntime, Instance, Route, RoutePolicy } from '@dynamo/r
 import type { EndpointName, EventScope } from '@dynamo/runtime/internal';
 import { outcome } from '../core/core.ts';
 import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
-import { ActiveSequences, type RankLoad } from '../load/active-sequences.ts';
+import type { ActiveSequences, RankLoad } from '../load/active-sequences.ts';
 import { outputGrowth } from '../load/output-growth.ts';
-import { type BusyThresholds, OverloadMonitor } from '../load/overload-monitor.ts';
+import type { BusyThresholds, OverloadMonitor } from '../load/overload-monitor.ts';
 import { ReplicaSync } from '../load/replica-sync.ts';
 import { hitRate, RouterMetrics } from '../metrics/router-metrics.ts';
-import { type KvRouterOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
-import { type PrefixIndexName, prefixIndexes } from '../prefix/index.ts';
+import type { KvRouterOptions, ResolvedOptions } from '../options.ts';
+import type { PrefixIndexName } from '../prefix/index.ts';
 import type { PrefixIndex } from '../prefix/prefix-index.ts';
 import { AdmissionQueue } from '../queue/admission.ts';
-import { singleClass } from '../queue/policy-classes.ts';
-import { RankTable } from '../ranks.ts';
+import type { RankTable } from '../ranks.ts';
 import type { TokenRequest } from '../request.ts';
-import { type Outlook, type Placed, type PlaceRequest, Scheduler } from '../select/scheduler.ts';
+import type { Outlook, Placed, PlaceRequest, Scheduler } from '../select/scheduler.ts';
 import type { RouteBrief } from '../select/receipt.ts';
 import type { TierOverlaps } from '../select/selector.ts';
 import { type KvSink, KvSources, type SourceReport } from '../sources/kv-sources.ts';
@@ -27,11 +26,11 @@ import { findState, shareState } from '../warm/warm-start.ts';
 import type { WarmState } from '../warm/warm-state.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
 import type { RankChain } from '../wire/router-state.ts';
-import { WorkerSet } from '../workers/worker-set.ts';
+import type { WorkerSet } from '../workers/worker-set.ts';
 import { chunkFacts } from './chunk-facts.ts';
 import { type Job, priorityOf, sharedOf } from './job.ts';
 import { hashRequest, readHints, type RoutedCall } from './route-request.ts';
-import { schedulerOptions } from './scheduler-options.ts';
+import { routingParts } from './routing-parts.ts';
 import { hearTopic } from './topics.ts';
 import { WorkerWatch } from './worker-watch.ts';
 
@@ -63,7 +62,7 @@ export class KvRouting implements AsyncDisposable {
   readonly scheduler: Scheduler;
   /** Chooses for a client, and counts what it chose until the stream has ended. */
   readonly policy: RoutePolicy & { pick(...asked: Parameters<RoutePolicy['pick']>): Promise<KvRoute> };
-  readonly #ranks = new RankTable();
+  readonly #ranks: RankTable;
   readonly #hasher: PromptHasher;
   readonly #sequences: ActiveSequences;
   readonly #queue: AdmissionQueue<Job, Placed>;
@@ -84,26 +83,23 @@ export class KvRouting implements AsyncDisposable {
   private constructor(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions) {
     this.#runtime = runtime;
     this.#scope = { namespace: name.namespace, component: name.component, endpoint: name.endpoint };
-    this.options = resolveOptions(options);
-    const { settings, role } = this.options;
     const clock = (): number => performance.now();
-    const kind = options.index ?? (settings.kvEvents ? 'events' : 'approximate');
-    this.#indexName = kind;
-    const predicting = { ranks: this.#ranks, clock, ttlMs: settings.ttlSeconds * 1_000 };
-    this.index = prefixIndexes[kind]({
-      ...predicting,
-      policy: settings.approximatePolicy,
-      ...(settings.predictedTtlSeconds === undefined ? {} : { predictedTtlMs: settings.predictedTtlSeconds * 1_000 }),
-    });
+    const parts = routingParts(options, { clock });
+    const { workers, overload } = parts;
+    this.options = parts.options;
+    this.index = parts.index;
+    this.workers = workers;
+    this.overload = overload;
+    this.scheduler = parts.scheduler;
+    this.#ranks = parts.ranks;
+    this.#sequences = parts.sequences;
+    this.#indexName = parts.indexName;
     this.#hasher = new PromptHasher(this.index.core);
-    this.workers = new WorkerSet(this.#ranks);
-    this.#sequences = new ActiveSequences({ clock, ranks: this.#ranks, keepSequences: options.warmStart?.peers === true && settings.replicaSync });
-    this.overload = new OverloadMonitor(this.workers, this.options.overload);
-    const { workers, overload } = this;
-    this.scheduler = new Scheduler({ workers, overload, sequences: this.#sequences }, schedulerOptions(this.options, options));
+    const { role } = this.options;
+    const kind = parts.indexName;
     this.#queue = this.#stack.use(
       new AdmissionQueue<Job, Placed>({
-        profile: options.profile ?? singleClass(settings.queuePolicy, settings.queueThreshold),
+        profile: parts.profile,
         clock,
         host: {
           outlook: (job): Outlook => this.scheduler.outlook(this.#placeRequest(job)),
@@ -125,7 +121,7 @@ export class KvRouting implements AsyncDisposable {
           blockSize: options.blockSize,
           clock,
           acts: options.trust !== 'watch',
-          predictions: () => prefixIndexes.approximate(predicting),
+          predictions: parts.predictions,
           heal: (publisher) => this.#sources?.resync(publisher),
         }),
       );
