@@ -17,6 +17,7 @@ export type { Ranks } from './ranks.ts';
 export { KvRouting } from './routing/kv-routing.ts';
 export type { KvRoute } from './routing/kv-routing.ts';
 export { routeHeader, routeHeaderName } from './tell/route-header.ts';
+export { OverloadWatch } from './routing/overload-watch.ts';
 export type { RoutedCall } from './routing/route-request.ts';
 export { KvSources } from './sources/kv-sources.ts';
 export type { KvSink, SourceReport } from './sources/kv-sources.ts';

@@ -1,5 +1,6 @@
 export { Llm } from './llm.ts';
 export type { Frontend, FrontendLimits, FrontendOptions } from './frontend/frontend.ts';
+export type { HttpOptions } from './http/settings.ts';
 export type { CardOptions } from './model/card.ts';
 export type {
   CompletionUsage,

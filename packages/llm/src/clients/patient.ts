@@ -1,4 +1,3 @@
-import type { TokenRequest } from '@dynamo/kv-router';
 import type { CallOptions, Client } from '@dynamo/runtime';
 
 /** How long a worker may be silent, in milliseconds; passing a limit ends its call with `response_timeout`, and the request may move on. */
@@ -8,7 +7,7 @@ export interface Patience {
 }
 
 /** Puts the frontend's limits on every call that brings none of its own. */
-export function patient(client: Client<TokenRequest, unknown>, limits: Patience): Client<TokenRequest, unknown> {
+export function patient<Req>(client: Client<Req, unknown>, limits: Patience): Client<Req, unknown> {
   const { firstItemMs, idleMs } = limits;
   if (firstItemMs === undefined && idleMs === undefined) return client;
   const own: CallOptions = { ...(firstItemMs === undefined ? {} : { firstItemMs }), ...(idleMs === undefined ? {} : { idleMs }) };

@@ -4,7 +4,7 @@ import type { WireCard } from '../model/wire-card.ts';
 import { buckets } from './metric-buckets.ts';
 
 /** Which route a request came in by, as the `endpoint` label names it. */
-export type CountedEndpoint = 'chat_completions' | 'completions';
+export type CountedEndpoint = 'chat_completions' | 'classify' | 'completions' | 'embeddings' | 'pooling' | 'rerank';
 
 /** How a request ended, as the `error_type` label names it; empty for success. */
 export type ErrorType = '' | 'cancelled' | 'internal' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable' | 'validation';
@@ -61,6 +61,7 @@ export class FrontendMetrics implements Disposable {
   readonly #ended: Counter<'endpoint' | 'error_type' | 'model' | 'request_type' | 'status'>;
   readonly #failures: Counter<'class' | 'reason'>;
   readonly #left: Gauge;
+  readonly #embedded: Histogram<'model'>;
   readonly #moved: Counter<'migration_type' | 'model'>;
   readonly #migrationLimit: number;
 
@@ -81,6 +82,11 @@ export class FrontendMetrics implements Disposable {
       labelNames: ['endpoint', 'error_type', 'model', 'request_type', 'status'],
     });
     this.#failures = metrics.counter('failures_total', 'Total number of terminal semantic request failures', { labelNames: ['class', 'reason'] });
+    this.#embedded = metrics.histogram(
+      'embedding_latency_seconds',
+      'End-to-end latency of /v1/embeddings requests, in seconds. Distinct from request_duration_seconds so the bucket range can cover sub-second pooling-model inference.',
+      { labelNames: ['model'], buckets: buckets.embedding },
+    );
     this.#left = metrics.gauge('disconnected_clients', 'Number of disconnected clients');
   }
 
@@ -124,6 +130,11 @@ export class FrontendMetrics implements Disposable {
       .counter('refused_requests_total', help, { labelNames: ['limit'] })
       .with({ limit })
       .inc();
+  }
+
+  /** How long a request for embeddings took, where it went well. */
+  embedded(model: string, seconds: number): void {
+    this.#embedded.with({ model: this.#names.get(model) ?? unknownModel }).observe(seconds);
   }
 
   start(request: { model: string; endpoint: CountedEndpoint; stream: boolean }): RequestRecord {

@@ -5,6 +5,7 @@ import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
 import { RunningAnswers } from '../http/running.ts';
 import { openHttpServer } from '../http/server.ts';
 import { defaultReaderMs } from '../http/sse.ts';
+import { type HttpOptions, settleHttp } from '../http/settings.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
 import { modelFileStore } from './model-files.ts';
@@ -13,10 +14,11 @@ import { ModelWatcher } from './model-watcher.ts';
 /** How a frontend listens and what it serves; every member is optional. */
 export interface FrontendOptions {
   /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. With `reusePort` several processes listen on one port. */
-  http?: { host?: string; port?: number; reusePort?: boolean };
+  http?: { host?: string; port?: number; reusePort?: boolean } & HttpOptions;
   /**
    * How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count, and `routeHeader` adds
-   * the header `x-dynamo-route` to answers: worker, overlap, cost, and why. Default false.
+   * the header `x-dynamo-route` to answers: worker, overlap, cost, and why. Default false. `overload` counts in every mode, and
+   * `POST /busy_threshold` changes it.
    */
   router?: { mode?: PolicyName | 'kv'; routeHeader?: boolean } & Partial<KvRouterOptions>;
   /** How often a request may move to another worker when its own is lost; 0, the default, is never. */
@@ -76,6 +78,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
   const port = options.http?.port ?? 8000;
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new DynamoError('invalid_argument', `http.port must be between 0 and 65535, got ${port}`, { data: { port } });
+  const http = settleHttp(options.http);
   await using undo = new AsyncDisposableStack();
   const metrics = undo.use(
     new FrontendMetrics({
@@ -105,6 +108,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
           ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
           ...(options.namespacePrefix === undefined ? {} : { namespacePrefix: options.namespacePrefix }),
         },
+        ...(options.router?.overload === undefined ? {} : { overload: options.router.overload }),
         events: { added: (card) => metrics.setModel(card), removed: (name) => metrics.removeModel(name) },
       },
     ),
@@ -114,6 +118,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     models,
     metrics,
     log,
+    http,
     tracer: tracerOf(runtime),
     running: new RunningAnswers(limits.readerMs ?? defaultReaderMs),
     overloadStatus: limits.overloadStatus ?? 529,

@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DynamoError } from '@dynamo/runtime';
 import { hashBytes } from '../model/checksum.ts';
+import { surfacesOf } from '../model/surfaces.ts';
 import type { CardFile, WireCard } from '../model/wire-card.ts';
 import { type ChatTemplate, chatTemplateFromFiles, type TemplateFiles } from '../template/chat-template.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { type LongTextEncoder, longTextEncoder } from '../tokenizer/long-text.ts';
+import { type Surroundings, surroundingsOf } from '../tokenizer/surroundings.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelFiles } from './serving-model.ts';
 
@@ -23,6 +25,7 @@ export interface ModelFileStore extends AsyncDisposable {
 interface Encoders {
   readonly tokenizer: Tokenizer;
   readonly long: LongTextEncoder;
+  readonly around: Surroundings;
 }
 
 /** Tokenizers are large: models with the same tokenizer file share one. */
@@ -38,9 +41,10 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
     const key = `${file.checksum} ${card.prompt_formatter?.hf_tokenizer_config_json.checksum ?? ''}`;
     const present = shared.get(key)?.deref();
     if (present !== undefined) return present;
-    const tokenizer = loadTokenizer(parse(await read(file), file), config);
+    const json = parse(await read(file), file);
+    const tokenizer = loadTokenizer(json, config);
     const long = threads.use(longTextEncoder(async () => ({ tokenizer: (await read(file)).toString('utf8'), config: JSON.stringify(config) })));
-    const encoders = { tokenizer, long };
+    const encoders = { tokenizer, long, around: surroundingsOf(json) };
     shared.set(key, new WeakRef(encoders));
     return encoders;
   }
@@ -51,11 +55,19 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
       const config = configFile === undefined ? {} : parse(await read(configFile), configFile);
       const templateFile = card.chat_template_file?.hf_chat_template.file;
       const templateText = templateFile === undefined ? undefined : (await read(templateFile)).toString('utf8');
-      const chats = card.model_type.includes('Chat');
+      const chats = surfacesOf(card.model_type).includes('chat');
       const encoders = await encodersOf(card, config);
+      // Kept whole: others find them as long as somebody holds them.
+      const encode = (text: string): readonly number[] | Promise<readonly number[]> =>
+        text.length < encoders.tokenizer.inlineLimit ? encoders.tokenizer.encode(text) : encoders.long.encode(text);
+      const whole = (ids: readonly number[]): readonly number[] => [...encoders.around.before, ...ids, ...encoders.around.after];
       return {
         tokenizer: encoders.tokenizer,
-        encode: (text) => (text.length < encoders.tokenizer.inlineLimit ? encoders.tokenizer.encode(text) : encoders.long.encode(text)),
+        encode,
+        encodeWhole(text) {
+          const ids = encode(text);
+          return ids instanceof Promise ? ids.then(whole) : whole(ids);
+        },
         template: chats
           ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) })
           : undefined,

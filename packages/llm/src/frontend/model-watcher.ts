@@ -1,12 +1,13 @@
+import type { BusyThresholds } from '@dynamo/kv-router';
 import type { EndpointPath, InstanceId } from '@dynamo/runtime';
 import { decodeModel, type DiscoveryRecord, type ModelRecord } from '@dynamo/runtime/internal';
 import { cardChecksum } from '../model/checksum.ts';
 import type { WireCard } from '../model/wire-card.ts';
 import { readCard } from '../model/read-card.ts';
-import type { ListedModel, ModelDirectory, Readiness, ServingModel, Surface } from './serving-model.ts';
+import { surfacesOf } from '../model/surfaces.ts';
+import type { AnyModel, ListedModel, ModelDirectory, Readiness, Surface } from './serving-model.ts';
+import { ThresholdStore } from './thresholds.ts';
 import { WorkerSet, type WorkerSetParts } from './worker-set.ts';
-
-const flags: Readonly<Record<Surface, string>> = { chat: 'Chat', completions: 'Completions' };
 
 /** Which models a frontend looks at. */
 export interface WatchFilter {
@@ -32,17 +33,24 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   /** Every card seen, by its key in discovery: where it went, or undefined where it was refused. */
   readonly #cards = new Map<string, { record: ModelRecord; card: WireCard; set: WorkerSet | undefined }>();
   readonly #loop: Promise<void>;
+  readonly thresholds: ThresholdStore;
   #byName: ReadonlyMap<string, readonly WorkerSet[]> = new Map();
   #turn = 0;
 
-  constructor(parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf'>, options: { filter: WatchFilter; events: ModelEvents }) {
+  constructor(
+    parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf'>,
+    options: { filter: WatchFilter; events: ModelEvents; overload?: BusyThresholds },
+  ) {
     this.#parts = parts;
+    this.thresholds = new ThresholdStore(options.overload ?? {}, (model, thresholds) => {
+      for (const set of this.#sets.values()) if (set.card.display_name === model) set.setThresholds(thresholds);
+    });
     this.#filter = options.filter;
     this.#events = options.events;
     this.#loop = this.#follow().catch((error: unknown) => parts.runtime.log.error({ error: String(error) }, 'the watch of models has ended'));
   }
 
-  find(name: string, surface: Surface): ServingModel | 'not-ready' | undefined {
+  find(name: string, surface: Surface): AnyModel | 'not-ready' | undefined {
     // A model whose files are still being loaded is not there yet (spec llm 1.6).
     const sets = (this.#byName.get(name) ?? []).filter((set) => set.model !== undefined && offers(set, surface));
     const ready = sets.flatMap((set) => (set.model !== undefined && this.#missing(set).length === 0 ? [set.model] : []));
@@ -62,6 +70,10 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
       for (const id of set.names) if (!listed.has(id)) listed.set(id, { id, created: set.created, contextLength: set.card.context_length });
     }
     return [...listed.values()];
+  }
+
+  measured(name: string): string | undefined {
+    return (this.#byName.get(name) ?? []).find((set) => set.model !== undefined && set.measured)?.card.display_name;
   }
 
   readiness(name: string): readonly Readiness[] | undefined {
@@ -134,6 +146,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
         prefillOf: (set) => this.#beside(set).find(({ role, model }) => role === 'prefill' && model !== undefined),
       };
       const opened = new WorkerSet(parts, { path, namespace, card, checksum });
+      opened.setThresholds(this.thresholds.of(card.display_name));
       opened.members.set(id, card);
       this.#sets.set(key, opened);
       this.#index();
@@ -187,4 +200,4 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   }
 }
 
-const offers = (set: WorkerSet, surface: Surface): boolean => set.card.model_type.split(' | ').includes(flags[surface]);
+const offers = (set: WorkerSet, surface: Surface): boolean => surfacesOf(set.card.model_type).includes(surface);

@@ -2,13 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
-import type { KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
-import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, readTokenFrame, routeHeader } from '@dynamo/kv-router/internal';
+import type { BusyThresholds, KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
+import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, OverloadWatch, readTokenFrame, routeHeader } from '@dynamo/kv-router/internal';
 import { parseEndpointPath } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions } from '../clients/migrating.ts';
 import { patient, type Patience } from '../clients/patient.ts';
 import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
-import type { ServingModel } from './serving-model.ts';
+import { inputOf, surfacesOf } from '../model/surfaces.ts';
+import type { AnyModel } from './serving-model.ts';
+import { WireRequest } from './wire-request.ts';
 import type { ModelFileStore } from './model-files.ts';
 
 /** Waits between attempts to load a model's files, in milliseconds; the last one repeats (spec llm 1.6). */
@@ -43,10 +45,12 @@ export class WorkerSet implements AsyncDisposable {
   /** The instances that published this card, each with its own: they differ in what a worker alone can know. */
   readonly members: Map<InstanceId, WireCard> = new Map();
   /** Set once the model's files are loaded. */
-  model: ServingModel | undefined;
-  readonly #client: Client<TokenRequest, unknown>;
+  model: AnyModel | undefined;
+  readonly #client: Client<TokenRequest | WireRequest, unknown>;
   readonly #parts: WorkerSetParts;
   readonly #stop = new AbortController();
+  /** Without a KV router, what the workers say of their loads; heard once a threshold is set. */
+  #overload: OverloadWatch | undefined;
   readonly #loading: Promise<void>;
   readonly #routing: Promise<KvRouting> | undefined;
 
@@ -57,10 +61,12 @@ export class WorkerSet implements AsyncDisposable {
     this.card = identity.card;
     this.checksum = identity.checksum;
     const { mode = 'round-robin', routeHeader: tells = false, ...options } = parts.router;
-    this.#routing = mode === 'kv' ? this.#openRouting(tells ? { ...options, brief: true } : options) : undefined;
-    this.#client = parts.runtime.openClient<TokenRequest, unknown>(identity.path, {
-      policy: this.#policy(mode === 'kv' ? this.#kvPolicy() : parts.runtime.policy(mode)),
-      encodeRequest: encodeTokenRequest,
+    // What knows no tokens has no blocks to route by.
+    const byCache = mode === 'kv' && this.#takesTokens;
+    this.#routing = byCache ? this.#openRouting(tells ? { ...options, brief: true } : options) : undefined;
+    this.#client = parts.runtime.openClient<TokenRequest | WireRequest, unknown>(identity.path, {
+      policy: this.#policy(byCache ? this.#kvPolicy() : parts.runtime.policy(mode === 'kv' ? 'round-robin' : mode)),
+      encodeRequest: (request) => (request instanceof WireRequest ? request.wire : encodeTokenRequest(request)),
       readItem: readTokenFrame,
     });
     this.#loading = this.#load();
@@ -81,6 +87,34 @@ export class WorkerSet implements AsyncDisposable {
     return [this.card.display_name, ...(this.card.aliases ?? [])];
   }
 
+  /** Whether the workers' loads are looked at: not those of token embeddings and tensors (observed in 1.6.1). */
+  get measured(): boolean {
+    return inputOf(this.card.model_input) === 'text' || this.#takesTokens;
+  }
+
+  /** Whether requests are prompts of token ids. */
+  get #takesTokens(): boolean {
+    return inputOf(this.card.model_input) === 'tokens' && !surfacesOf(this.card.model_type).includes('embedding');
+  }
+
+  /** When the set's workers count as overloaded from now on. */
+  setThresholds(asked: BusyThresholds): void {
+    // A limit beyond every count is as good as the largest that can be counted.
+    const thresholds =
+      asked.prefillTokens === undefined ? asked : { ...asked, prefillTokens: Math.min(asked.prefillTokens, Number.MAX_SAFE_INTEGER) };
+    if (this.#routing !== undefined) {
+      // One that could not be opened routes nothing.
+      void this.#routing.then(({ overload }) => overload.setThresholds(thresholds)).catch(() => undefined);
+    } else if (this.#overload !== undefined) this.#overload.setThresholds(thresholds);
+    else if (Object.keys(thresholds).length > 0 && this.measured)
+      this.#overload = new OverloadWatch(this.#parts.runtime, parseEndpointPath(this.path), thresholds);
+  }
+
+  /** Whether a worker is over its thresholds, where no router of its own says so. */
+  isOverloaded(id: InstanceId): boolean {
+    return this.#overload?.isOverloaded(id) === true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.model = undefined;
@@ -88,6 +122,7 @@ export class WorkerSet implements AsyncDisposable {
     await this.#client[Symbol.asyncDispose]();
     // One that could not be opened has nothing to close.
     await (await this.#routing?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    await this.#overload?.[Symbol.asyncDispose]();
   }
 
   /** Blocks are those of the workers, as their card says. */
@@ -116,7 +151,10 @@ export class WorkerSet implements AsyncDisposable {
         const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
         if (ours.length === 0)
           throw new DynamoError('unavailable', `no worker of model '${this.card.display_name}' can be reached`, { data: { endpoint: this.path } });
-        const route = await inner.pick(request, ours, call);
+        const free = this.#overload === undefined ? ours : ours.filter(({ id }) => !this.isOverloaded(id));
+        if (free.length === 0)
+          throw new DynamoError('resource_exhausted', `all workers of model '${this.card.display_name}' are over their busy thresholds`);
+        const route = await inner.pick(request, free, call);
         const sent = (route.request ?? request) as TokenRequest;
         const dpRank = sent.routing?.['dp_rank'];
         const rank = typeof dpRank === 'number' ? { dpRank } : {};
@@ -153,25 +191,34 @@ export class WorkerSet implements AsyncDisposable {
     return bypassesPrefill(routing.options.settings, facts) ? { worker: placed.workerId } : undefined;
   }
 
+  /** Text-input models need no files here: their workers have the tokenizer. */
+  async #open(): Promise<AnyModel> {
+    const { patience, migration, onMove } = this.#parts;
+    const raw = patient(this.#client as Client<WireRequest, unknown>, patience);
+    const common = { name: this.card.display_name, card: this.card, cardChecksum: this.checksum, raw };
+    if (inputOf(this.card.model_input) !== 'tokens') return { ...common, input: 'text' };
+    const files = await this.#parts.files.load(this.card);
+    const client = migrating(patient(this.#answering(), patience), { ...migration, onMove: (kind) => onMove(this.card.display_name, kind) });
+    return {
+      ...common,
+      ...files,
+      ...parsersOf(this.card),
+      input: 'tokens',
+      client,
+      choosesRanks: this.#routing !== undefined,
+      isOverloaded: (id) => this.isOverloaded(id),
+    };
+  }
+
   async #load(): Promise<void> {
     const { signal } = this.#stop;
     const { log } = this.#parts.runtime;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
-        const files = await this.#parts.files.load(this.card);
+        const model = await this.#open();
         await (await this.#routing)?.ready();
         if (signal.aborted) return;
-        this.model = {
-          ...files,
-          ...parsersOf(this.card),
-          name: this.card.display_name,
-          card: this.card,
-          cardChecksum: this.checksum,
-          client: migrating(patient(this.#answering(), this.#parts.patience), {
-            ...this.#parts.migration,
-            onMove: (kind) => this.#parts.onMove(this.card.display_name, kind),
-          }),
-        };
+        this.model = model;
         log.info({ model: this.card.display_name, endpoint: this.path }, 'a model is ready');
         this.#parts.onReady(this);
         return;

@@ -1,8 +1,9 @@
 /** What an annotation may show. */
 export interface AnnotationSources {
   readonly id: string;
-  readonly prompt: string | undefined;
-  readonly tokenIds: readonly number[];
+  readonly prompt?: string | undefined;
+  /** Absent where the worker makes the tokens. */
+  readonly tokenIds?: readonly number[];
 }
 
 /** The events that come before the first chunk when `nvext.annotations` asks for them; their values stand in comment lines (spec llm 0.7). */
@@ -11,7 +12,7 @@ export function annotationEvents(names: readonly string[] | undefined, sources: 
   const known: Readonly<Record<string, string | undefined>> = {
     request_id: sources.id,
     formatted_prompt: sources.prompt,
-    token_ids: JSON.stringify(sources.tokenIds),
+    token_ids: sources.tokenIds === undefined ? undefined : JSON.stringify(sources.tokenIds),
   };
   return Object.entries(known)
     .filter(([name, value]) => names.includes(name) && value !== undefined)

@@ -77,7 +77,7 @@ export function readBodies(server: FastifyInstance, reader: BodyReader): void {
     responses.set(request.raw, reply.raw);
     done();
   });
-  server.addContentTypeParser('application/json', (request, _payload, done) => {
+  server.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i, (request, _payload, done) => {
     const response = responses.get(request.raw);
     if (response !== undefined) reader.read(request.raw, response, done);
   });

@@ -17,9 +17,9 @@ export interface AnswerShape {
 }
 
 /** Writes one answer's event texts, chunk by chunk. */
-export interface EventWriter {
+export interface EventWriter<Chunk = TextChunk> {
   /** Text of the events for one chunk: often one event, sometimes none. */
-  chunk(chunk: TextChunk): string;
+  chunk(chunk: Chunk): string;
   /** Text of the events behind the last chunk. */
   end(): string;
 }

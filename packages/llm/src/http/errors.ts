@@ -6,6 +6,8 @@ import type { PassedLimit } from './refusal.ts';
 /** What a client is told of a failure; the error itself goes to the log (spec llm 2.3). */
 export interface Failure {
   readonly status: number;
+  /** Sent as the bare message. */
+  readonly plain?: boolean;
   /** Body of the answer, as JSON. */
   readonly body: {
     readonly message: string;
@@ -57,7 +59,7 @@ export function failureOf(thrown: unknown, { first }: { first: boolean }): Failu
   const told = error.data['told'] as Failure | undefined;
   if (told !== undefined) return told;
   const shown = publicMessage(error);
-  if (shown !== undefined) return failure(errorTable[error.code].httpStatus, shown);
+  if (shown !== undefined) return { ...failure(errorTable[error.code].httpStatus, shown.message), ...(shown.plain ? { plain: true } : {}) };
   const backend = backendStatus(error);
   if (backend !== undefined) return first ? failure(backend, reasonPhrase(backend)) : failure(plain(backend), textOf(plain(backend)));
   const status = overloaded.includes(error.code) ? 529 : plain(errorTable[error.code].httpStatus);
@@ -86,9 +88,11 @@ const textOf = (status: number): string => texts[status] ?? reasonPhrase(status)
 /** A backend's odd statuses become the plain ones of their class. */
 const plain = (status: number): number => (texts[status] !== undefined || status === 501 ? status : status < 500 ? 400 : 500);
 
-function publicMessage(error: DynamoError): string | undefined {
+/** What a client may see of an error; a `text` is sent without JSON around it. */
+function publicMessage(error: DynamoError): { message: string; plain: boolean } | undefined {
   const shown = error.data['public'] as { type?: unknown; message?: unknown } | undefined;
-  return shown?.type === 'message' && typeof shown.message === 'string' ? shown.message : undefined;
+  if (typeof shown?.message !== 'string' || (shown.type !== 'message' && shown.type !== 'text')) return undefined;
+  return { message: shown.message, plain: shown.type === 'text' };
 }
 
 /** The status that a Python `HttpError` carries in its text (spec runtime-wire 9.2). */
@@ -100,4 +104,12 @@ function backendStatus(error: DynamoError): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A body of another kind than JSON, or of none. */
+export function unsupportedMedia(inText: boolean): DynamoError {
+  const [type, message] = inText
+    ? ['text', 'Expected request with `Content-Type: application/json`']
+    : ['message', 'Expected request with Content-Type application/json'];
+  return new DynamoError('unsupported_media', message, { data: { public: { type, message } } });
 }

@@ -5,28 +5,37 @@ import type { FastifyReply } from 'fastify';
 import type { RequestRecord } from '../frontend/frontend-metrics.ts';
 import type { Placed } from '../frontend/serving-model.ts';
 import type { TextChunk } from '../stages/to-text.ts';
+import { AnswerFailed, clientLeft } from './answer-failed.ts';
 import type { EventWriter } from './chat-answer.ts';
-import { type Failure, failure, failureOf, fromWorker, overloadedAs, streamFailure } from './errors.ts';
-import type { RouteParts } from './routes/parts.ts';
+import { failureOf, fromWorker, overloadedAs, streamFailure } from './errors.ts';
+import { eventStream } from './event-stream.ts';
 import { named } from './request-facts.ts';
+import type { RouteParts } from './routes/parts.ts';
 import { send, sendJson } from './send.ts';
-import { drained, leaveSignal, sseEnd, sseHeaders } from './sse.ts';
+import type { HttpSettings } from './settings.ts';
+import { drained, leaveSignal, sseEnd } from './sse.ts';
+
+/** What the sending of an answer needs to know of a chunk: how many tokens it counts for. */
+export interface Counted {
+  readonly tokenIds: readonly number[];
+}
 
 /** One text answer under way: its stream, how it is written, and who counts it. */
-export interface Answering {
+export interface Answering<Chunk extends Counted = TextChunk> {
   readonly model: string;
   readonly record: RequestRecord;
+  readonly http: HttpSettings;
   /** Filled with where the first of its engine requests went, once it is on its way. */
   readonly placed?: Placed;
   /** Opens the stream of chunks; the signal aborts when the client leaves. */
-  readonly open: (signal: AbortSignal) => AsyncIterable<readonly TextChunk[]>;
+  readonly open: (signal: AbortSignal) => AsyncIterable<readonly Chunk[]>;
 }
 
 /** Sends an answer whole. */
-export async function sendWhole(
+export async function sendWhole<Chunk extends Counted>(
   reply: FastifyReply,
-  answering: Answering,
-  gather: { add(chunk: TextChunk): void; text(): string },
+  answering: Answering<Chunk>,
+  gather: { add(chunk: Chunk): void; text(): string },
 ): Promise<FastifyReply | undefined> {
   using left = leaveSignal(reply.raw);
   let first = true;
@@ -49,21 +58,19 @@ export async function sendWhole(
 }
 
 /** Sends an answer as an event stream: per batch one string and one write, every chunk an event of its own. */
-export async function sendEvents(reply: FastifyReply, answering: Answering, options: { writer: EventWriter; opening: string }): Promise<void> {
+export async function sendEvents<Chunk extends Counted>(
+  reply: FastifyReply,
+  answering: Answering<Chunk>,
+  options: { writer: EventWriter<Chunk>; opening: string },
+): Promise<void> {
   const response = reply.raw;
+  const { http } = answering;
   using left = leaveSignal(response);
-  let begun = false;
-  const begin = (): void => {
-    if (begun) return;
-    begun = true;
-    tellRoute(reply, answering).hijack();
-    response.writeHead(200, { ...sseHeaders, ...(reply.getHeaders() as Record<string, string>) });
-    if (options.opening !== '') response.write(options.opening);
-  };
+  using stream = eventStream(reply, { opening: options.opening, http, head: () => void tellRoute(reply, answering) });
   const { writer } = options;
   try {
     for await (const batch of answering.open(left.signal)) {
-      begin();
+      stream.begin();
       let text = '';
       let tokens = 0;
       for (const chunk of batch) {
@@ -73,20 +80,22 @@ export async function sendEvents(reply: FastifyReply, answering: Answering, opti
       answering.record.output(tokens);
       if (text !== '' && !response.write(text)) await drained(response);
     }
-    begin();
+    stream.begin();
     response.end(writer.end() + sseEnd);
   } catch (thrown) {
     const error = left.cut ?? thrown;
     if (left.cut === undefined && left.signal.aborted) throw clientLeft(reply, error);
-    if (!begun && !hasBegun(error)) throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
-    begin();
+    // An operator may have early errors told as a status, by letting streams wait for them.
+    if (!stream.begun && (http.errorPeekMs !== undefined || !hasBegun(error)))
+      throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
+    stream.begin();
     response.end(streamFailure(error) + sseEnd);
     throw new AnswerFailed(failureOf(error, { first: false }), error);
   }
 }
 
 /** Says where the request went and why, where that was asked for. */
-function tellRoute(reply: FastifyReply, { placed }: Answering): FastifyReply {
+function tellRoute(reply: FastifyReply, { placed }: Pick<Answering, 'placed'>): FastifyReply {
   return placed?.route === undefined ? reply : reply.header(routeHeaderName, placed.route);
 }
 
@@ -94,21 +103,6 @@ function tellRoute(reply: FastifyReply, { placed }: Answering): FastifyReply {
 function hasBegun(thrown: unknown): boolean {
   const error = DynamoError.from(thrown);
   return fromWorker(error) || error.code === 'response_timeout';
-}
-
-/** There is nobody to answer: the reply is left alone, and the failure is counted. */
-function clientLeft(reply: FastifyReply, cause: unknown): AnswerFailed {
-  reply.hijack();
-  return new AnswerFailed(failure(499, 'Request cancelled'), cause);
-}
-
-/** An answer that ended in a failure: what the client was or is to be told, with what went wrong as its cause. */
-class AnswerFailed extends Error {
-  readonly told: Failure;
-  constructor(told: Failure, cause: unknown) {
-    super(told.body.message, { cause });
-    this.told = told;
-  }
 }
 
 /** Ends a request that has failed: counts it, logs what the client is not told, and answers unless an answer has begun. Gives the status. */

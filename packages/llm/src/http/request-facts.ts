@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { DynamoError, type InstanceId } from '@dynamo/runtime';
+import { type CallOptions, DynamoError, type InstanceId } from '@dynamo/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ServingModel, Surface } from '../frontend/serving-model.ts';
+import type { AnyModel, ServingModel, Surface } from '../frontend/serving-model.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
+import type { NvExt } from '../openai/nvext.ts';
+import { withRoutingHeaders } from './routing-headers.ts';
 import type { RouteParts } from './routes/parts.ts';
+import type { TextExchange } from './text-route.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -18,7 +21,7 @@ const metadataLimits = { members: 64, bytes: 64 * 1024 };
 const metadataPrefix = 'x-dynamo-meta-';
 
 /** What the headers `x-dynamo-meta-*` say, for the worker's context. */
-export function metadataOf(request: FastifyRequest): Record<string, string> | undefined {
+function metadataOf(request: FastifyRequest): Record<string, string> | undefined {
   let metadata: Record<string, string> | undefined;
   let members = 0;
   let bytes = 0;
@@ -35,8 +38,30 @@ export function metadataOf(request: FastifyRequest): Record<string, string> | un
   return metadata;
 }
 
+/** What the call to a worker takes from the HTTP request: its id, its metadata and its trace. */
+export function callOf({ request, id, headers }: Pick<TextExchange, 'request' | 'id' | 'headers'>): CallOptions {
+  const metadata = metadataOf(request);
+  return {
+    id,
+    headers,
+    ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+/** The answer's extra members that a request names, or that one of its annotations brings with it (observed in 1.6.1). */
+export function wantedFields({ nvext }: { nvext?: NvExt | null }): readonly string[] {
+  const fields = nvext?.extra_fields ?? [];
+  const asksInstance = nvext?.annotations?.some((name) => name.startsWith('query_instance_id:')) === true;
+  return asksInstance ? [...fields, 'worker_id'] : fields;
+}
+
+/** A request with the routing that its headers ask for; without `nvext` where that is switched off. */
+export function withHints<T extends { nvext?: NvExt | null }>(asked: T, { request, parts }: Pick<TextExchange, 'request' | 'parts'>): T {
+  return parts.http.nvext ? withRoutingHeaders(asked, request.headers) : { ...asked, nvext: null };
+}
+
 /** Looks a model up, or tells why it can't answer. */
-export function modelFor(parts: RouteParts, name: string, surface: Surface): ServingModel {
+export function modelFor(parts: RouteParts, name: string, surface: Surface): AnyModel {
   const found = parts.models.find(name, surface);
   if (found === undefined) throw visible('not_found', 'Model not found');
   if (found === 'not-ready') throw notReady(name);
@@ -62,9 +87,14 @@ export const named = (error: unknown, model: string): unknown =>
  * @throws DynamoError `invalid_argument` for an instance that nobody knows.
  */
 export function pinnedInstance(request: Omit<TokenRequest, 'tokenIds'>, model: ServingModel): InstanceId | undefined {
-  const asked = request.routing?.['backend_instance_id'] ?? request.routing?.['decode_worker_id'];
-  if (typeof asked !== 'number' && typeof asked !== 'bigint') return undefined;
+  const asked = request.routing?.['decode_worker_id'] ?? request.routing?.['backend_instance_id'];
+  if (typeof asked !== 'number' && typeof asked !== 'bigint') {
+    if (request.routing?.['dp_rank'] !== undefined && !model.choosesRanks)
+      throw new DynamoError('invalid_argument', 'a dp_rank needs the worker that it belongs to: nvext.backend_instance_id');
+    return undefined;
+  }
   const id = BigInt(asked);
+  if (model.isOverloaded(id)) throw new DynamoError('resource_exhausted', `instance ${id} is over its busy thresholds`, { data: { instance: id } });
   if (model.client.instances.some((instance) => instance.id === id)) return id;
   throw new DynamoError('invalid_argument', `no instance ${id} serves model '${model.name}'`, { data: { instance: id } });
 }

@@ -3,17 +3,22 @@ import { DynamoError } from '@dynamo/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
 import { countAnswers, limitAnswers } from './admission.ts';
 import { BodyReader, readBodies } from './body.ts';
-import { failure, failureOf, overloadedAs } from './errors.ts';
+import { failure, failureOf, overloadedAs, unsupportedMedia } from './errors.ts';
 import { answerBrokenRequests } from './broken-requests.ts';
 import type { GateLimits } from './gate.ts';
 import { send } from './send.ts';
 import type { RunningAnswers } from './running.ts';
 import type { RouteParts } from './routes/parts.ts';
+import { busyThresholdRoutes } from './routes/busy-threshold.ts';
 import { chatRoute } from './routes/chat.ts';
 import { completionsRoute } from './routes/completions.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { embeddingsRoute } from './routes/embeddings.ts';
 import { healthRoutes } from './routes/health.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { modelsRoutes } from './routes/models.ts';
+import { poolingRoutes } from './routes/pooling.ts';
+import { rerankRoute } from './routes/rerank.ts';
 
 /** Where and how the HTTP server listens. */
 export interface ServerOptions {
@@ -35,6 +40,20 @@ export interface ServerOptions {
 
 /** How long the last words of a drain may take to reach their clients, in milliseconds. */
 const farewellMs = 2_000;
+
+/** Every route: a new one is a file and a name here. */
+const routes = [
+  chatRoute,
+  completionsRoute,
+  embeddingsRoute,
+  poolingRoutes,
+  rerankRoute,
+  modelsRoutes,
+  healthRoutes,
+  metricsRoute,
+  busyThresholdRoutes,
+  docsRoutes,
+] as const;
 
 /** A server that listens. Closing refuses new requests, waits for running answers, and cuts what takes longer. */
 export interface HttpServer extends AsyncDisposable {
@@ -60,7 +79,7 @@ export async function openHttpServer(parts: RouteParts, options: ServerOptions):
   readBodies(server, new BodyReader({ one: options.bodyLimitMb * mib, all: options.bodiesLimitMb * mib }));
   countAnswers(server, parts.running);
   if (options.gate !== undefined) limitAnswers(server, options.gate);
-  for (const add of [chatRoute, completionsRoute, healthRoutes, modelsRoutes, metricsRoute]) add(server, parts);
+  for (const add of routes) add(server, parts);
   refuseTheRest(server, parts);
   await listen(server, options);
   const { address, port } = server.server.address() as AddressInfo;
@@ -102,7 +121,7 @@ async function close(server: FastifyInstance, running: RunningAnswers, { drainMs
 function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
   server.setNotFoundHandler((request, reply) => {
     const [path = ''] = request.url.split('?');
-    const allowed = (['GET', 'POST'] as const).filter((method) => takes(server, method, path));
+    const allowed = (['POST', 'GET'] as const).filter((method) => takes(server, method, { path, models: parts.http.paths.models }));
     if (allowed.length > 0)
       return reply
         .code(405)
@@ -111,7 +130,8 @@ function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
     return send(reply, failure(404, `Route not found: ${request.method} ${path}`));
   });
   server.setErrorHandler((error: { code?: string; statusCode?: number }, request, reply) => {
-    if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return send(reply, failure(415, 'Expected request with Content-Type application/json'));
+    const { refusesInText } = request.routeOptions.config as { refusesInText?: boolean };
+    if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return send(reply, failureOf(unsupportedMedia(refusesInText === true), { first: false }));
     if (error.statusCode === 400) return send(reply, failure(400, 'Invalid request'));
     const told = DynamoError.is(error) ? failureOf(error, { first: false }) : undefined;
     const knob = DynamoError.is(error) ? error.data['knob'] : undefined;
@@ -122,5 +142,5 @@ function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
 }
 
 /** Whether a path is a route's. `findRoute` knows patterns, not paths, and the model routes have a parameter. */
-const takes = (server: FastifyInstance, method: 'GET' | 'POST', path: string): boolean =>
-  server.findRoute({ method, url: path }) !== null || (method === 'GET' && path.startsWith('/v1/models/'));
+const takes = (server: FastifyInstance, method: 'GET' | 'POST', { path, models }: { path: string; models: string }): boolean =>
+  server.findRoute({ method, url: path }) !== null || (method === 'GET' && path.startsWith(`${models}/`) && path.length > models.length + 1);

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestRecord } from '../frontend/frontend-metrics.ts';
 import type { Surface } from '../frontend/serving-model.ts';
+import { unsupportedMedia } from './errors.ts';
 import { settleFailure } from './exchange.ts';
 import { echoRequestId, requestId } from './request-facts.ts';
 import { type AskedFor, httpTellers, tellHttpRequest } from './request-story.ts';
@@ -18,17 +19,25 @@ export interface TextExchange {
   readonly begin: (asked: AskedFor) => RequestRecord;
 }
 
+/** A route of this kind. */
+export interface TextRoute {
+  readonly path: string;
+  readonly surface: Surface;
+  readonly answer: (exchange: TextExchange) => Promise<void>;
+  /** Bodies that are no JSON are refused in plain text there. */
+  readonly refusesInText?: boolean;
+}
+
 /** Adds a route whose answers are text: its id, its counting and the end of every failure are the same for all. */
-export function textRoute(
-  server: FastifyInstance,
-  parts: RouteParts,
-  route: { readonly path: string; readonly surface: Surface; readonly answer: (exchange: TextExchange) => Promise<void> },
-): void {
+export function textRoute(server: FastifyInstance, parts: RouteParts, route: TextRoute): void {
   const tellers = httpTellers(parts);
   server.post(
     route.path,
     // Before the body is read: without a live model of its kind the route is not there (spec llm 3.1).
-    { onRequest: (_request, reply, done) => (parts.models.has(route.surface) ? done() : void reply.code(404).send()) },
+    {
+      config: { refusesInText: route.refusesInText === true },
+      onRequest: (_request, reply, done) => (parts.models.has(route.surface) ? done() : void reply.code(404).send()),
+    },
     async (request, reply) => {
       const id = requestId(request);
       const story = tellHttpRequest(tellers, request, id);
@@ -36,6 +45,7 @@ export function textRoute(
       const begin = (asked: AskedFor): RequestRecord => (record = story.began(asked, parts.metrics.start(asked)));
       try {
         echoRequestId(request, reply);
+        if (request.headers['content-type'] === undefined) throw unsupportedMedia(route.refusesInText === true);
         await route.answer({ request, reply, parts, id, headers: story.headers, begin });
         record?.end({});
         story.end(200);

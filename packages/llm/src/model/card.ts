@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { DynamoError } from '@dynamo/runtime';
 import { hashFile } from './checksum.ts';
 import { ModelRuntimeConfig } from './runtime-config.ts';
+import { inputFlags, type InputName, modelType, refusedSurfaces, surfaceFlags, type SurfaceName } from './surfaces.ts';
 import type { CardFile, WireCard } from './wire-card.ts';
 
 /** What a backend says of its model beside the model's own files. */
@@ -13,8 +14,12 @@ export interface CardOptions {
   aliases?: readonly string[];
   /** Tokens in a KV block; default 16. */
   blockSize?: number;
-  /** Which routes the model answers on; default both. */
-  surfaces?: readonly ('chat' | 'completions')[];
+  /** What the worker gets: token ids, the default, or the client's own request. */
+  input?: 'tokens' | 'text';
+  /** Which routes the model answers on; default `['chat', 'completions']`. With token ids these two and `embedding` are possible. */
+  surfaces?: readonly ('chat' | 'completions' | 'embedding' | 'classify' | 'pooling' | 'rerank')[];
+  /** File with a chat template that stands in for the model's own. */
+  chatTemplate?: string;
   /** Longest sequence in tokens; that of config.json by default. */
   contextLength?: number;
   /** Passed on to whoever reads the card. */
@@ -41,12 +46,13 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
   };
   const config = JSON.parse(await readFile((await need('config.json')).path, 'utf8')) as { max_position_embeddings?: number };
   const prompt = await reference(join(directory, 'tokenizer_config.json'));
-  const template = await reference(join(directory, 'chat_template.jinja'));
+  const template = await templateOf(directory, options.chatTemplate);
   const generation = await reference(join(directory, 'generation_config.json'));
   const preprocessor = await reference(join(directory, 'preprocessor_config.json'));
   const longest = config.max_position_embeddings;
   const name = options.name ?? path;
-  const surfaces = options.surfaces ?? ['chat', 'completions'];
+  const { surfaces = ['chat', 'completions'], input = 'tokens' } = options;
+  checkSurfaces(input, surfaces);
   return {
     display_name: name,
     slug: slugOf(name),
@@ -54,15 +60,15 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
     model_info: { hf_config_json: await need('config.json') },
     tokenizer: { hf_tokenizer_json: await need('tokenizer.json') },
     ...(prompt === undefined ? {} : { prompt_formatter: { hf_tokenizer_config_json: prompt } }),
-    ...(template === undefined ? {} : { chat_template_file: { hf_chat_template: { is_custom: false, file: template } } }),
+    ...(template === undefined ? {} : { chat_template_file: { hf_chat_template: template } }),
     ...(generation === undefined ? {} : { gen_config: { hf_generation_config_json: generation } }),
     ...(preprocessor === undefined ? {} : { extra_files: [preprocessor] }),
     ...(longest === undefined ? {} : { architectural_max_context_length: longest }),
     context_length: options.contextLength ?? longest ?? 0,
     kv_cache_block_size: options.blockSize ?? 16,
     migration_limit: 0,
-    model_type: [surfaces.includes('chat') ? 'Chat' : '', surfaces.includes('completions') ? 'Completions' : ''].filter(Boolean).join(' | '),
-    model_input: 'Tokens',
+    model_type: modelType(surfaces),
+    model_input: inputFlags[input],
     worker_type: 'aggregated',
     needs: [],
     ...(options.aliases === undefined || options.aliases.length === 0 ? {} : { aliases: options.aliases }),
@@ -78,6 +84,27 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
     media_decoder: null,
     media_fetcher: null,
   };
+}
+
+/** @throws DynamoError `invalid_argument` for surfaces that the input can't have, which would hold a real frontend's discovery up. */
+function checkSurfaces(input: InputName, surfaces: readonly SurfaceName[]): void {
+  if (!Object.hasOwn(inputFlags, input)) throw new DynamoError('invalid_argument', `input '${String(input)}': expected tokens or text`);
+  const unknown = surfaces.filter((name) => !Object.hasOwn(surfaceFlags, name));
+  if (unknown.length > 0) throw new DynamoError('invalid_argument', `surfaces: '${unknown.join("', '")}' is unknown`);
+  if (surfaces.length === 0) throw new DynamoError('invalid_argument', 'surfaces: a model needs at least one');
+  const refused = refusedSurfaces(input, surfaces);
+  if (refused.length > 0)
+    throw new DynamoError('invalid_argument', `surfaces: '${refused.join("', '")}' can't be offered with input '${input}'`, {
+      data: { input, surfaces: refused },
+    });
+}
+
+async function templateOf(directory: string, custom: string | undefined): Promise<{ is_custom: boolean; file: CardFile } | undefined> {
+  const path = custom === undefined ? join(directory, 'chat_template.jinja') : resolve(custom);
+  const file = await reference(path);
+  if (file !== undefined) return { is_custom: custom !== undefined, file };
+  if (custom !== undefined) throw new DynamoError('not_found', `chat template '${custom}' does not exist`, { data: { path: custom } });
+  return undefined;
 }
 
 async function reference(path: string): Promise<CardFile | undefined> {

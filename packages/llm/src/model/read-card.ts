@@ -1,3 +1,4 @@
+import { inputOf, refusedSurfaces, surfacesOf } from './surfaces.ts';
 import type { WireCard } from './wire-card.ts';
 
 /** Reads a card from discovery with a tolerant eye, or tells why this frontend can't serve it. */
@@ -8,13 +9,15 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
   const type = text('model_type');
   if (name === undefined || name === '') return { problem: 'it has no display_name' };
   if (type === undefined) return { problem: 'it has no model_type' };
-  if (text('model_input') !== 'Tokens') return { problem: `model_input '${String(raw['model_input'])}' comes with a later version` };
+  const input = inputOf(text('model_input'));
+  if (input === undefined) return { problem: `model_input '${String(raw['model_input'])}' is unknown` };
   const role = text('worker_type') ?? (type === 'Prefill' ? 'prefill' : 'aggregated');
   if (!roles.includes(role)) return { problem: `worker_type '${role}' comes with a later version` };
   if (raw['lora'] !== undefined && raw['lora'] !== null) return { problem: 'LoRA adapters come with a later version' };
-  const surfaces = type.split(' | ');
-  if (role !== 'prefill' && !surfaces.includes('Chat') && !surfaces.includes('Completions'))
-    return { problem: `model_type '${type}' comes with a later version` };
+  const surfaces = surfacesOf(type);
+  if (role !== 'prefill' && surfaces.length === 0) return { problem: `model_type '${type}' comes with a later version` };
+  const refused = refusedSurfaces(input, surfaces);
+  if (refused.length > 0) return { problem: `unsupported model configuration: ${refused.join(',')} with ${input} input` };
   for (const member of ['tokenizer', 'prompt_formatter', 'chat_template_file', 'gen_config', 'model_info']) {
     const reference = raw[member];
     if (reference !== undefined && reference !== null && !hasFile(reference)) return { problem: `${member} is no file reference` };

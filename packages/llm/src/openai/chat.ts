@@ -2,7 +2,7 @@ import { chatMessage } from './message-fields.ts';
 import type { ChatMessage, ChatTool, ToolChoice } from './message.ts';
 import { type CommonRequest, type StreamOptions, commonFields, stop, streamOptions } from './common-fields.ts';
 import { type NvExt, nvext } from './nvext.ts';
-import { bodyType, readBody } from './validate/body.ts';
+import { type BodyType, bodyType, readBody } from './validate/body.ts';
 import { checkChat } from './validate/chat-rules.ts';
 import { map, struct } from './validate/struct.ts';
 import { adjacent, tagged } from './validate/tagged.ts';
@@ -76,7 +76,7 @@ const jsonSchema = struct('ResponseFormatJsonSchema', {
 });
 const location = struct('WebSearchLocation', { country: option(text), region: option(text), city: option(text), timezone: option(text) });
 
-const body = bodyType({
+const body: BodyType = bodyType({
   name: 'NvCreateChatCompletionRequest',
   own: {
     nvext: option(nvext),
@@ -139,6 +139,9 @@ const body = bodyType({
     ),
   },
 });
+
+/** Members that are float32. */
+export const chatFloats: ReadonlySet<string> = body.floats;
 
 /**
  * Reads the body of a chat request and checks everything that can be checked without a model (spec llm 3.2, steps 3 and 4).

@@ -1,6 +1,6 @@
 import { type CommonRequest, type StreamOptions, commonFields, stop, streamOptions } from './common-fields.ts';
 import { type NvExt, nvext } from './nvext.ts';
-import { bodyType, readBody } from './validate/body.ts';
+import { type BodyType, bodyType, readBody } from './validate/body.ts';
 import { checkCompletion } from './validate/completion-rules.ts';
 import { map } from './validate/struct.ts';
 import { any, boolean, f32, i64, list, option, text, u32, u8, union } from './validate/type.ts';
@@ -35,7 +35,7 @@ export interface CompletionRequest extends CommonRequest {
   no_stop_trim?: boolean | null;
 }
 
-const body = bodyType({
+const body: BodyType = bodyType({
   name: 'NvCreateCompletionRequest',
   own: { nvext: option(nvext), metadata: option(any), no_stop_trim: option(boolean()), return_tokens_as_token_ids: option(boolean()) },
   common: commonFields,
@@ -62,6 +62,9 @@ const body = bodyType({
   },
 });
 
+/** Members that are float32. */
+export const completionFloats: ReadonlySet<string> = body.floats;
+
 /**
  * Reads the body of a completion request and checks everything that can be checked without a model (spec llm 3.2, steps
  * 3 and 4).
@@ -82,12 +85,13 @@ export function parseCompletionRequest(text: string): CompletionRequest {
  * `nvext.token_data` stands in for every prompt, and embeddings leave no tokens.
  */
 export function promptsOf(request: CompletionRequest): readonly (string | readonly number[])[] {
-  const prompts = listed(request.prompt);
+  const prompts = listedPrompts(request.prompt);
   const given = request.nvext?.token_data ?? (typeof request.prompt_embeds === 'string' ? [] : undefined);
   return given === undefined ? prompts : prompts.map(() => given);
 }
 
-function listed(prompt: Prompt): readonly (string | readonly number[])[] {
+/** The prompts as they were sent, one by one. */
+export function listedPrompts(prompt: Prompt): readonly (string | readonly number[])[] {
   if (typeof prompt === 'string') return [prompt];
   return typeof prompt[0] === 'number' ? [prompt as readonly number[]] : (prompt as readonly (string | readonly number[])[]);
 }

@@ -3,9 +3,9 @@ import type { OutputOptions, SamplingOptions, StopConditions, TokenRequest } fro
 import type { ChatRequest } from './chat.ts';
 import type { CompletionRequest } from './completions.ts';
 import { guidedDecoding, mustCall } from './guided.ts';
-import { needsSpecialTokens, reasons, templateDefaults } from './parser-traits.ts';
+import { needsSpecialTokens, reasons } from './parser-traits.ts';
 import { cacheSalt, routingOf } from './routing.ts';
-import { asksThinking, templateArgs } from './template-args.ts';
+import { asksThinking, templateVariables } from '../template/variables.ts';
 
 /** What a request's translation needs to know of the model. */
 export interface RequestModel {
@@ -105,10 +105,14 @@ function outputOptions(request: AnyRequest, model: RequestModel): OutputOptions 
   return output;
 }
 
+/** The variables of a chat's template, which its worker is told too. */
+export const variablesOf = (request: ChatRequest, { reasoningParser }: Pick<RequestModel, 'reasoningParser'>): ReturnType<typeof templateVariables> =>
+  templateVariables(request, { reasoningParser, constrained: isConstrained(request) });
+
 /** The wire members that only some requests have. */
 function extraOf(request: AnyRequest, model: RequestModel): Readonly<Record<string, unknown>> | undefined {
   const chat = isChat(request) ? request : undefined;
-  const args = chat === undefined ? undefined : templateDefaults(model.reasoningParser, templateArgs(chat), isConstrained(chat));
+  const args = chat === undefined ? undefined : variablesOf(chat, model);
   const extra: Record<string, unknown> = {};
   if (!isChat(request) && typeof request.prompt_embeds === 'string') extra['prompt_embeds'] = request.prompt_embeds;
   const engineArgs = extraArgs(request, model.reasoningParser === undefined ? undefined : args);

@@ -86,19 +86,3 @@ export function reasons(parser: string | undefined, asked: boolean | undefined, 
       return false;
   }
 }
-
-const kimi: ReadonlySet<string | undefined> = new Set(['kimi_k25', 'kimi_k3', 'kimi-k3']);
-const minimax: ReadonlySet<string | undefined> = new Set(['minimax_m3', 'minimax-m3']);
-const spellings = ['thinking', 'enable_thinking'] as const;
-
-/** Template arguments with what a family adds when the client leaves thinking open (spec llm 4). */
-export function templateDefaults(
-  parser: string | undefined,
-  args: Readonly<Record<string, unknown>> | undefined,
-  constrained: boolean,
-): Readonly<Record<string, unknown>> | undefined {
-  if (spellings.some((name) => args?.[name] !== undefined)) return args;
-  if (kimi.has(parser)) return { ...args, thinking: true, enable_thinking: true };
-  if (minimax.has(parser) && constrained) return { ...args, thinking: false, enable_thinking: false, thinking_mode: 'disabled' };
-  return args;
-}

@@ -19,15 +19,33 @@ export function doubleText(value: number): string {
 export function singleText(value: number): string {
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : value < 0 ? '-inf' : 'NaN';
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
-  let shortest = value.toExponential();
+  return decimalText(...shortestSingle(value));
+}
+
+/** JSON of a float32 as 1.6.1 writes it: plain from 1e-6 to below 1e13, with an exponent outside, null where it is no number. */
+export function singleJson(value: number): string {
+  const single = Math.fround(value);
+  if (!Number.isFinite(single)) return 'null';
+  if (single === 0) return Object.is(single, -0) ? '-0.0' : '0.0';
+  const [mantissa, exponent] = shortestSingle(single);
+  if (exponent >= 13) return `${mantissa}e+${exponent}`;
+  if (exponent < -6) return `${mantissa}e${exponent}`;
+  const plain = decimalText(mantissa, exponent);
+  return plain.includes('.') ? plain : `${plain}.0`;
+}
+
+/** The fewest digits that read back as the same float32, and their exponent. */
+function shortestSingle(value: number): readonly [string, number] {
   for (let digits = 0; digits < 9; digits++) {
     const candidate = value.toExponential(digits);
-    if (Math.fround(Number(candidate)) !== value) continue;
-    shortest = candidate;
-    break;
+    if (Math.fround(Number(candidate)) === value) return parts(candidate);
   }
-  const [mantissa = '', exponent = '0'] = shortest.split('e');
-  return decimalText(mantissa, Number(exponent));
+  return parts(value.toExponential());
+}
+
+function parts(scientific: string): readonly [string, number] {
+  const [mantissa = '', exponent = '0'] = scientific.split('e');
+  return [mantissa, Number(exponent)];
 }
 
 /** Writes scientific notation out, without an exponent. */

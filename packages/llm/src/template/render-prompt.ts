@@ -1,11 +1,11 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { ChatTemplate } from './chat-template.ts';
 import { isRecord, templateMessages } from './messages.ts';
-import { templateArguments, type ThinkingRequest } from './thinking.ts';
 import { templateTools } from './tools.ts';
+import { templateVariables, type VariablesRequest } from './variables.ts';
 
 /** The members of a chat request that shape its prompt, under their wire names. */
-export interface ChatPromptRequest extends ThinkingRequest {
+export interface ChatPromptRequest extends VariablesRequest {
   readonly messages: readonly unknown[];
   readonly tools?: readonly unknown[] | null | undefined;
   readonly tool_choice?: unknown;
@@ -18,18 +18,22 @@ const continueMark = 'CONTINUE_FINAL_MESSAGE_TAG ';
 
 /**
  * Renders the prompt of a chat request (spec llm 4). It still holds the NUL characters of its messages: they go before
- * encoding, not here.
+ * encoding, not here. `variables` are the template's own: those of the request's spellings by default.
  *
  * @throws DynamoError `invalid_argument`, with what the client sees as `data.public`.
  */
-export function renderPrompt(template: ChatTemplate, request: ChatPromptRequest): string {
+export function renderPrompt(
+  template: ChatTemplate,
+  request: ChatPromptRequest,
+  variables: Readonly<Record<string, unknown>> | undefined = templateVariables(request),
+): string {
   const continues = request.continue_final_message === true;
   const addsGenerationPrompt = request.add_generation_prompt ?? true;
   if (continues && addsGenerationPrompt) throw bothSet();
   const messages = templateMessages(request.messages, template);
   if (continues) markLast(messages);
   const prompt = template.render({
-    ...templateArguments(request),
+    ...variables,
     messages,
     tools: toolsOf(request),
     add_generation_prompt: addsGenerationPrompt,

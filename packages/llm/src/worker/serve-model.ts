@@ -1,4 +1,4 @@
-import type { DistributedRuntime, EndpointPath, HandlerContext, Served } from '@dynamo/runtime';
+import type { DistributedRuntime, EndpointPath, Handler, HandlerContext, Served } from '@dynamo/runtime';
 import { type BatchedIterable, batchesOf, encodeModel, itemsOf } from '@dynamo/runtime/internal';
 import { type CardOptions, cardFromDirectory } from '../model/card.ts';
 import type { Engine } from './engine.ts';
@@ -10,7 +10,8 @@ export interface ServeModelOptions extends CardOptions {
   endpoint: EndpointPath;
   /** Folder with config.json and tokenizer.json. */
   model: string;
-  engine: Engine;
+  /** From token ids to tokens; with `input: 'text'` or the surface `embedding`, from the wire's request to the wire's answer. */
+  engine: Engine | Handler<never, unknown>;
   /** Aborting it withdraws the model. */
   signal?: AbortSignal;
 }
@@ -19,7 +20,7 @@ export interface ServeModelOptions extends CardOptions {
 export async function serveModel(runtime: DistributedRuntime, options: ServeModelOptions): Promise<Served> {
   const card = await cardFromDirectory(options.model, options);
   await using undo = new AsyncDisposableStack();
-  const served = undo.use(await runtime.serve(options.endpoint, wireHandler(options.engine)));
+  const served = undo.use(await runtime.serve(options.endpoint, handlerOf(options)));
   const { id, namespace, component, endpoint } = served.instance;
   undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...card } })));
   return ownedModel(runtime, { served, kept: undo.move(), signal: options.signal });
@@ -53,6 +54,11 @@ function ownedModel(
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
   return model;
+}
+
+/** Engines that get no token ids, and those that make vectors, speak the wire's own values (spec llm 2.6, 2.7). */
+function handlerOf({ engine, input, surfaces }: ServeModelOptions): Handler<never, unknown> {
+  return input === 'text' || surfaces?.includes('embedding') === true ? (engine as Handler<never, unknown>) : wireHandler(engine as Engine);
 }
 
 /** The engine as the wire sees it; batches stay batches. */

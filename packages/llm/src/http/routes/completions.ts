@@ -2,46 +2,60 @@ import { DynamoError } from '@dynamo/runtime';
 import { batchesOf } from '@dynamo/runtime/internal';
 import type { FastifyInstance } from 'fastify';
 import { answer, type AnswerOptions } from '../../frontend/answer.ts';
-import type { ServingModel } from '../../frontend/serving-model.ts';
-import { type CompletionRequest, parseCompletionRequest, promptsOf } from '../../openai/completions.ts';
+import type { ServingModel, TextModel } from '../../frontend/serving-model.ts';
+import { type CompletionRequest, listedPrompts, parseCompletionRequest, promptsOf } from '../../openai/completions.ts';
 import { engineRequest } from '../../openai/engine-request.ts';
+import { passedCompletion } from '../../openai/passed-request.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
 import { merge } from '../../stages/merge.ts';
 import type { TextChunk } from '../../stages/to-text.ts';
+import { agentContext } from '../agent-context.ts';
 import { annotationEvents } from '../annotations.ts';
 import { AnswerFacts } from '../answer-facts.ts';
 import { CompletionAnswer, completionEvents, type CompletionShape, completionUsageEvent } from '../completion-answer.ts';
-import { sendEvents, sendWhole } from '../exchange.ts';
-import { metadataOf, modelFor, pinnedInstance } from '../request-facts.ts';
+import { type Answering, sendEvents, sendWhole } from '../exchange.ts';
+import { PassedAnswer, type PassedChunk, passedEvents, readPassed } from '../passed-answer.ts';
+import { callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
 import { textRoute, type TextExchange } from '../text-route.ts';
 import { UsageCount } from '../usage.ts';
+import { itemsOfWorker } from '../worker-items.ts';
 import type { RouteParts } from './parts.ts';
 
 /** `POST /v1/completions` (spec llm 3). */
 export const completionsRoute = (server: FastifyInstance, parts: RouteParts): void =>
-  textRoute(server, parts, { path: '/v1/completions', surface: 'completions', answer: complete });
+  textRoute(server, parts, { path: parts.http.paths.completions, surface: 'completions', answer: complete });
 
-async function complete({ request, reply, parts, id, headers, begin }: TextExchange): Promise<void> {
-  const asked = parseCompletionRequest(String(request.body ?? ''));
-  const stream = asked.stream === true;
-  const record = begin({ model: asked.model, endpoint: 'completions', stream });
-  const model = modelFor(parts, asked.model, 'completions');
+async function complete(exchange: TextExchange): Promise<void> {
+  const asked = withHints(parseCompletionRequest(String(exchange.request.body ?? '')), exchange);
+  const record = exchange.begin({ model: asked.model, endpoint: 'completions', stream: asked.stream === true });
+  const model = modelFor(exchange.parts, asked.model, 'completions');
+  const answering = { record, http: exchange.parts.http, model: model.name };
+  if (promptsOf(asked).length === 0) throw new DynamoError('invalid_argument', 'Invalid request');
+  if (model.input === 'text') await passOn(exchange, { asked, model, answering });
+  else await answerFromTokens(exchange, { asked, model, answering });
+}
+
+type Begun<Model> = { asked: CompletionRequest; model: Model; answering: Pick<Answering, 'record' | 'http' | 'model'> };
+
+async function answerFromTokens(exchange: TextExchange, { asked, model, answering: begun }: Begun<ServingModel>): Promise<void> {
+  const { request, reply, id } = exchange;
   const prompts = await Promise.all(promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.encode(prompt) : prompt)));
-  if (prompts.length === 0) throw new DynamoError('invalid_argument', 'Invalid request');
-  for (const prompt of prompts) record.input(prompt.length);
-  const common = engineRequest(asked, model);
-  const metadata = metadataOf(request);
+  for (const prompt of prompts) begun.record.input(prompt.length);
+  const session = agentContext(request.headers, 'other');
+  const plain = engineRequest(asked, model);
+  const common = session === undefined ? plain : { ...plain, extra: { ...plain.extra, ...session } };
   const instance = pinnedInstance(common, model);
   const shapes = shapesOf(asked, { id, model, prompts, common });
+  if (instance !== undefined) for (const { facts } of shapes) facts.placed.instance = instance;
   const n = common.sampling?.n ?? 1;
-  const open = (signal: AbortSignal): AsyncIterable<readonly TextChunk[]> =>
-    openAll(shapes, {
-      model,
-      requests: prompts.map((tokenIds) => ({ ...common, tokenIds })),
-      call: { signal, headers, ...(metadata === undefined ? {} : { metadata }), ...(instance === undefined ? {} : { instance }) },
-    });
-  const answering = { model: model.name, record, open, ...(shapes[0] === undefined ? {} : { placed: shapes[0].facts.placed }) };
-  if (!stream) {
+  const call = { ...callOf(exchange), ...(instance === undefined ? {} : { instance }) };
+  const requests = prompts.map((tokenIds) => ({ ...common, tokenIds }));
+  const answering = {
+    ...begun,
+    ...(shapes[0] === undefined ? {} : { placed: shapes[0].facts.placed }),
+    open: (signal: AbortSignal) => openAll(shapes, { model, requests, call: { ...call, signal } }),
+  };
+  if (asked.stream !== true) {
     await sendWhole(reply, answering, new CompletionAnswer(id, shapes, n));
     return;
   }
@@ -49,9 +63,33 @@ async function complete({ request, reply, parts, id, headers, begin }: TextExcha
   const [shape] = shapes as [CompletionShape];
   const includeUsage = asked.stream_options?.include_usage ?? false;
   const end = (): string => (includeUsage && counts.every(({ finished }) => finished) ? completionUsageEvent(shape, id, counts) : '');
-  const opening = annotationEvents(common.annotations, { id, prompt: undefined, tokenIds: prompts[0] ?? [] });
+  const opening = annotationEvents(common.annotations, { id, tokenIds: prompts[0] ?? [] });
   await sendEvents(reply, answering, { writer: { ...completionEvents(shapes, n), end }, opening });
 }
+
+/** A text-input worker gets one request a prompt, and its chunks are the answer's (spec llm 2.6). */
+async function passOn(exchange: TextExchange, { asked, model, answering: begun }: Begun<TextModel>): Promise<void> {
+  const { reply, id } = exchange;
+  const call = callOf(exchange);
+  const prompts = listedPrompts(asked.prompt);
+  const open = (signal: AbortSignal): AsyncIterable<readonly PassedChunk[]> => {
+    const streams = prompts.map((prompt, index) => {
+      const items = itemsOfWorker(model.raw, passedCompletion(asked, prompt), { ...call, signal, id: idOf(id, index, prompts.length) });
+      return readPassed(items, { route: 'completions', first: index * (asked.n ?? 1) });
+    });
+    return merged(streams);
+  };
+  const answering: Answering<PassedChunk> = { ...begun, open };
+  if (asked.stream !== true) await sendWhole(reply, answering, new PassedAnswer('completions'));
+  else await sendEvents(reply, answering, { writer: passedEvents('completions'), opening: annotationEvents(asked.nvext?.annotations ?? [], { id }) });
+}
+
+async function* merged<Chunk>(streams: readonly AsyncIterable<readonly Chunk[]>[]): AsyncGenerator<readonly Chunk[]> {
+  for await (const { batch } of merge(streams)) yield batch;
+}
+
+/** Several prompts are several engine requests, with ids `…-0`, `…-1` (spec llm 2.1). */
+const idOf = (id: string, index: number, count: number): string => (count === 1 ? id : `${id}-${index}`);
 
 interface Prompts {
   readonly id: string;
@@ -60,11 +98,10 @@ interface Prompts {
   readonly common: Omit<TokenRequest, 'tokenIds'>;
 }
 
-/** Several prompts are several engine requests, with ids `…-0`, `…-1` (spec llm 2.1). */
 function shapesOf(asked: CompletionRequest, { id, model, prompts, common }: Prompts): readonly CompletionShape[] {
-  const facts = asked.nvext?.extra_fields ?? [];
+  const facts = wantedFields(asked);
   return prompts.map((prompt, index) => ({
-    id: prompts.length === 1 ? id : `${id}-${index}`,
+    id: idOf(id, index, prompts.length),
     model,
     facts: new AnswerFacts(facts),
     usage: new UsageCount(prompt.length),

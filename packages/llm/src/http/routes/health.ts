@@ -7,6 +7,7 @@ const draining = '{"status":"not_ready","stage":"draining","message":"Service is
 
 /** `GET /health` and `GET /live` (spec llm 3.1). */
 export function healthRoutes(server: FastifyInstance, parts: RouteParts): void {
-  server.get('/health', (_request, reply) => (parts.running.draining ? sendJson(reply.code(503), draining) : sendJson(reply, parts.health())));
-  server.get('/live', (_request, reply) => sendJson(reply, '{"status":"live","message":"Service is live"}'));
+  const { health, live } = parts.http.paths;
+  server.get(health, (_request, reply) => (parts.running.draining ? sendJson(reply.code(503), draining) : sendJson(reply, parts.health())));
+  server.get(live, (_request, reply) => sendJson(reply, '{"status":"live","message":"Service is live"}'));
 }

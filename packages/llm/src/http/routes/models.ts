@@ -6,9 +6,11 @@ import type { RouteParts } from './parts.ts';
 
 /** `GET /v1/models`, `/v1/models/{id}` and `/v1/models/{id}/ready`; ids may hold slashes (spec llm 3.1). */
 export function modelsRoutes(server: FastifyInstance, parts: RouteParts): void {
-  server.get('/v1/models', (_request, reply) => sendJson(reply, JSON.stringify({ object: 'list', data: parts.models.list().map(wireModel) })));
-  server.get<{ Params: { '*': string } }>('/v1/models/*', (request, reply) => {
+  const { models } = parts.http.paths;
+  server.get(models, (_request, reply) => sendJson(reply, JSON.stringify({ object: 'list', data: parts.models.list().map(wireModel) })));
+  server.get<{ Params: { '*': string } }>(`${models}/*`, (request, reply) => {
     const asked = request.params['*'];
+    if (asked === '') return send(reply, failure(404, `Route not found: ${request.method} ${models}/`));
     const found = parts.models.list().find(({ id }) => id === asked);
     if (found !== undefined) return sendJson(reply, JSON.stringify(wireModel(found)));
     const name = asked.endsWith('/ready') ? asked.slice(0, -'/ready'.length) : undefined;

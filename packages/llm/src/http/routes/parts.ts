@@ -1,6 +1,7 @@
 import type { Logger } from '@dynamo/runtime';
 import type { Tracer } from '@dynamo/runtime/internal';
 import type { FrontendMetrics } from '../../frontend/frontend-metrics.ts';
+import type { HttpSettings } from '../settings.ts';
 import type { ModelDirectory } from '../../frontend/serving-model.ts';
 import type { RunningAnswers } from '../running.ts';
 
@@ -15,6 +16,7 @@ export interface RouteParts {
   readonly running: RunningAnswers;
   /** Status of a refusal for overload (spec llm 3.1); 529 by default. */
   readonly overloadStatus: number;
+  readonly http: HttpSettings;
   /** JSON of `/health`. */
   readonly health: () => string;
 }

@@ -22,7 +22,7 @@ export interface Type {
 /** The inside of a type, for reading it piece by piece. */
 export type Inner =
   | { readonly kind: 'option' | 'list' | 'map'; readonly of: Type }
-  | { readonly kind: 'any' }
+  | { readonly kind: 'any' | 'union' | 'word' }
   | { readonly kind: 'struct'; readonly struct: StructShape };
 
 /** The members of an object type. */
@@ -86,6 +86,8 @@ export const u8: Type = integer('u8', 0n, 255n);
 export const u32: Type = integer('u32', 0n, (1n << 32n) - 1n);
 export const i32: Type = integer('i32', -(1n << 31n), (1n << 31n) - 1n);
 export const u64: Type = integer('u64', 0n, (1n << 64n) - 1n);
+/** A count or an index: as wide as u64, and named otherwise in messages. */
+export const usize: Type = integer('usize', 0n, (1n << 64n) - 1n);
 export const i64: Type = integer('i64', -(1n << 63n), (1n << 63n) - 1n);
 
 const float = (name: string): Type => ({
@@ -137,6 +139,7 @@ export const union = (name: string, ...types: readonly Type[]): Type => ({
     return `data did not match any variant of untagged enum ${name}`;
   },
   usual: (value) => types.find((type) => type.mismatch(value, 'exact') === undefined)?.usual(value) ?? value,
+  inner: { kind: 'union' },
 });
 
 /** "`a`", "`a` or `b`" or "one of `a`, `b`, `c`". */
@@ -162,5 +165,6 @@ export function word(...names: readonly string[]): Type {
       return unknown(member[0]) ?? (member[1] === null ? undefined : wrongType(member[1], 'unit'));
     },
     usual: (value) => (typeof value === 'string' ? value : Object.keys(value as object)[0]),
+    inner: { kind: 'word' },
   };
 }

@@ -55,6 +55,59 @@ export class JsonReader {
     return this.scalar();
   }
 
+  /** Passes over a value of any depth: only its syntax is looked at, not what its numbers and escapes mean. */
+  skip(): void {
+    const open: number[] = [];
+    for (let first = true; ;) {
+      const inside = open.at(-1);
+      const more = inside === undefined || (inside === chars.brace ? this.#skipName(first) : this.nextItem(first));
+      if (more) {
+        const char = this.peek();
+        first = char === chars.brace || char === chars.bracket;
+        if (first) {
+          open.push(char);
+          this.index++;
+        } else this.#skipScalar(char);
+      } else {
+        this.index++;
+        open.pop();
+        first = false;
+      }
+      if (open.length === 0) return;
+    }
+  }
+
+  /** Moves behind the next name of an object and its colon; false at the closing brace. */
+  #skipName(first: boolean): boolean {
+    if (this.nextName(first) === undefined) return false;
+    this.afterName();
+    return true;
+  }
+
+  #skipScalar(char: number): void {
+    if (char === chars.quote) this.#skipString();
+    else if (char === chars.minus || isDigit(char)) this.#numberText();
+    else this.scalar();
+  }
+
+  #skipString(): void {
+    for (this.index++; ;) {
+      const char = this.#at();
+      if (Number.isNaN(char)) throw this.fault('EOF while parsing a string');
+      if (char < 0x20) throw this.fault('control character (\\u0000-\\u001F) found while parsing a string');
+      this.index++;
+      if (char === chars.quote) return;
+      if (char === chars.backslash) this.#skipEscape();
+    }
+  }
+
+  #skipEscape(): void {
+    if (this.index >= this.text.length) throw this.fault('EOF while parsing a string');
+    const char = this.text.charAt(this.index++);
+    if (char === 'u') this.#hex();
+    else if (simpleEscapes[char] === undefined) throw this.fault('invalid escape');
+  }
+
   /** Text, number, boolean or null. */
   scalar(): unknown {
     const char = this.peek();
@@ -170,6 +223,12 @@ export class JsonReader {
 
   #number(): unknown {
     const start = this.index;
+    const integer = this.#numberText();
+    return this.#numeric(this.text.slice(start, this.index), integer);
+  }
+
+  /** Moves behind a number; true when it is written as an integer. */
+  #numberText(): boolean {
     if (this.#at() === chars.minus) this.index++;
     this.#whole();
     let integer = true;
@@ -183,7 +242,7 @@ export class JsonReader {
       integer = false;
       this.#exponent();
     }
-    return this.#numeric(this.text.slice(start, this.index), integer);
+    return integer;
   }
 
   #whole(): void {

@@ -1,0 +1,67 @@
+import { DynamoError } from '@dynamo/runtime';
+
+/** Where each route is unless it is renamed (spec llm 3.1). */
+const usualPaths = {
+  chat: '/v1/chat/completions',
+  completions: '/v1/completions',
+  embeddings: '/v1/embeddings',
+  classify: '/v1/classify',
+  pooling: '/v1/pooling',
+  rerank: '/v1/rerank',
+  models: '/v1/models',
+  health: '/health',
+  live: '/live',
+  metrics: '/metrics',
+  busyThreshold: '/busy_threshold',
+  openapi: '/openapi.json',
+  docs: '/docs',
+} as const;
+
+/** The paths of all routes. */
+export type RoutePaths = Readonly<Record<keyof typeof usualPaths, string>>;
+
+/** What an operator may change of the HTTP routes; every member is optional. */
+export interface HttpOptions {
+  /** Other paths for routes; the usual path is then unknown. */
+  paths?: { [K in 'chat' | 'completions' | 'embeddings' | 'classify' | 'pooling' | 'models' | 'health' | 'live' | 'metrics']?: string };
+  /** Whether `/busy_threshold` is there; default true. */
+  admin?: boolean;
+  /** Whether `nvext` and the routing headers have an effect; default true. */
+  nvext?: boolean;
+  /** Comment in event streams after so many milliseconds without an event; none by default. */
+  keepAliveMs?: number;
+  /** How long an event stream waits for a worker's early error, in milliseconds, so that it can be a status; by default such errors are events. */
+  errorPeekMs?: number;
+}
+
+/** The same settled. */
+export interface HttpSettings extends Required<Pick<HttpOptions, 'admin' | 'nvext'>> {
+  readonly paths: RoutePaths;
+  readonly keepAliveMs: number | undefined;
+  readonly errorPeekMs: number | undefined;
+}
+
+/**
+ * Settles the options of the HTTP routes.
+ *
+ * @throws DynamoError `invalid_argument` for a path without its slash, or one that two routes have.
+ */
+export function settleHttp(options: HttpOptions = {}): HttpSettings {
+  const { paths = {}, admin = true, nvext = true, keepAliveMs, errorPeekMs } = options;
+  const given = Object.entries(paths).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== '');
+  const settled = { ...usualPaths, ...Object.fromEntries(given) } as RoutePaths;
+  const seen = new Map<string, string>();
+  for (const [name, path] of Object.entries(settled)) {
+    if (!/^\/[^?#*:\s]*$/.test(path)) throw invalid(`http.paths.${name} must begin with a slash and be a plain path, got '${path}'`);
+    const other = seen.get(path);
+    if (other !== undefined) throw invalid(`http.paths: ${other} and ${name} have the same path '${path}'`);
+    seen.set(path, name);
+  }
+  for (const [name, value] of Object.entries({ keepAliveMs, errorPeekMs })) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+      throw invalid(`http.${name} must be a whole number above 0, got ${value}`);
+  }
+  return { paths: settled, admin, nvext, keepAliveMs, errorPeekMs };
+}
+
+const invalid = (message: string): DynamoError => new DynamoError('invalid_argument', message);
