@@ -10,6 +10,7 @@ test('the door shows these values and no others', () => {
     'Component',
     'Context',
     'FixedTiming',
+    'KvRecorder',
     'MockEngine',
     'ModelDeploymentCard',
     'ModelRuntimeConfig',

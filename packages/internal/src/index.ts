@@ -10,8 +10,18 @@ export type { ContextOptions, DiscoveryHost, LinkedSignal, TraceContext } from '
 export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecord } from '@dynamo/runtime/internal';
 export { ModelDeploymentCard, ModelRuntimeConfig } from '@dynamo/llm/internal';
 export type { CardFile, ModelRuntimeConfigOptions, PublishedCard, WireCard } from '@dynamo/llm/internal';
-export { blockHashes, loraId, OverlapScores, RadixTree } from '@dynamo/kv-router/internal';
-export type { CoreCounts, CoreOptions, HashOptions, OverlapScore, Ranks } from '@dynamo/kv-router/internal';
+export { blockHashes, KvRecorder, loraId, OverlapScores, RadixTree } from '@dynamo/kv-router/internal';
+export type {
+  CoreCounts,
+  CoreOptions,
+  HashOptions,
+  KvChange,
+  KvRecorderOptions,
+  OverlapScore,
+  Ranks,
+  ReplayOptions,
+  RouterEvent,
+} from '@dynamo/kv-router/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';
 export type { CardOptions } from '@dynamo/llm';

@@ -34,3 +34,7 @@ export type { Placed, PlaceRequest } from './select/scheduler.ts';
 export { readWorkerConfig } from './workers/worker-config.ts';
 export { readSettingsJson } from './wire/read-settings.ts';
 export type { RouterSettings } from './wire/router-settings.ts';
+export { KvRecorder } from './record/recorder.ts';
+export type { KvRecorderOptions, ReplayOptions } from './record/recorder.ts';
+export { replayRouting } from './record/replay.ts';
+export { whatIf, whatIfTable } from './record/what-if.ts';

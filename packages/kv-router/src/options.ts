@@ -42,6 +42,11 @@ export interface KvRouterOptions {
    * that is written at the end and every `saveMs`, 60 000 by default. What was missed since is asked of the workers. Off by default.
    */
   warmStart?: { peers?: boolean; folder?: string; saveMs?: number };
+  /**
+   * Writes hashes and decisions, never text, to a file of JSON lines, for `dynamo router what-if` and for replaying them. A
+   * file ends after `maxLinesPerFile` lines, and the next one begins. Off by default.
+   */
+  record?: { path: string; maxLinesPerFile?: number };
   /** @internal Puts one line on each decision into its route, for the frontend's response header. */
   brief?: boolean;
   /** @internal Every other setting of the real router, for frontends and tools. */

@@ -70,6 +70,14 @@ export class PromptHasher {
     return { local: both.subarray(0, count), sequence: both.subarray(count) };
   }
 
+  /** The sequence hashes that belong to local ones: a copy. */
+  chain(local: BigUint64Array): BigUint64Array {
+    if (local.length === 0) return new BigUint64Array(0);
+    this.core.writePrompt(local, local);
+    this.core.wasm.promptChain(local.length);
+    return this.sequence(local.length).slice();
+  }
+
   /** The local hashes of the prompt last hashed. A view: valid until the core's next call. */
   local(count: number): BigUint64Array {
     const at = (this.core.wasm.promptLocal() >>> 0) / 8;

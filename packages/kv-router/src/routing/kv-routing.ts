@@ -25,7 +25,11 @@ import { captureState } from '../warm/capture.ts';
 import { findState, shareState } from '../warm/warm-start.ts';
 import type { WarmState } from '../warm/warm-state.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
-import type { RankChain } from '../wire/router-state.ts';
+import type { RecordedDecision } from '../wire/recording.ts';
+import { encodeStateFrame, type RankChain } from '../wire/router-state.ts';
+import { KvRecorder } from '../record/recorder.ts';
+import { limitsOf, recordRouting } from '../record/record-routing.ts';
+import type { RouteRecorder } from '../record/route-recorder.ts';
 import type { WorkerSet } from '../workers/worker-set.ts';
 import { chunkFacts } from './chunk-facts.ts';
 import { type Job, priorityOf, sharedOf } from './job.ts';
@@ -76,15 +80,19 @@ export class KvRouting implements AsyncDisposable {
   readonly #scope: EventScope;
   readonly #stack = new AsyncDisposableStack();
   readonly #indexName: PrefixIndexName;
+  readonly #recorder: RouteRecorder | undefined;
   /** Settled once it is known with what the router begins. */
   readonly #warm = Promise.withResolvers<WarmState | undefined>();
+  #recording: AsyncDisposableStack | undefined;
   #replicas: ReplicaSync | undefined;
 
-  private constructor(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions) {
+  private constructor(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions, recorder?: RouteRecorder) {
     this.#runtime = runtime;
     this.#scope = { namespace: name.namespace, component: name.component, endpoint: name.endpoint };
     const clock = (): number => performance.now();
-    const parts = routingParts(options, { clock });
+    // Who records takes each step at the time, and with the draws, that are written down for it.
+    const parts = routingParts(options, recorder === undefined ? { clock } : { clock: recorder.clock, random: recorder.random, observer: recorder });
+    this.#recorder = recorder;
     const { workers, overload } = parts;
     this.options = parts.options;
     this.index = parts.index;
@@ -141,7 +149,8 @@ export class KvRouting implements AsyncDisposable {
     );
     // Requests whose end was never told go after their time, and what waits looks again.
     const timer = setInterval(() => {
-      this.#sequences.expire();
+      if (recorder === undefined) this.#sequences.expire();
+      else recorder.passes(() => this.#sequences.expire());
       this.#trust?.poll(this.sources());
       this.#queue.drain();
     }, 1_000);
@@ -152,7 +161,15 @@ export class KvRouting implements AsyncDisposable {
 
   /** Opens the router's side of an endpoint: workers, events and loads are followed until it is disposed. */
   static async open(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions): Promise<KvRouting> {
-    const routing = new KvRouting(runtime, name, options);
+    await using stack = new AsyncDisposableStack();
+    const recorder =
+      options.record === undefined
+        ? undefined
+        : recordRouting(stack.use(await KvRecorder.open(options.record.path, limitsOf(options.record))), options);
+    const routing = new KvRouting(runtime, name, options, recorder);
+    // Below all else: what happens while the router closes is recorded too.
+    const kept = stack.move();
+    routing.#recording = kept;
     try {
       await routing.#join();
       await routing.#begin(name, options);
@@ -205,6 +222,7 @@ export class KvRouting implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
+    await this.#recording?.disposeAsync();
   }
 
   async #pick(request: TokenRequest, candidates: readonly Instance[], call: RoutedCall): Promise<KvRoute> {
@@ -267,10 +285,12 @@ export class KvRouting implements AsyncDisposable {
   }
 
   #dispatch(job: Job): Placed {
+    const recorded = job.book ? this.#recorder?.decides() : undefined;
     const request = this.#placeRequest(job);
     const began = performance.now();
     const placed = this.scheduler.place(request);
     if (job.book) {
+      recorded?.(placed, request, this.#factsOf(job, request));
       this.scheduler.book(job.id, placed);
       if (this.#trust !== undefined && request.overlaps !== undefined) job.expected = this.#trust.routed(job.prompt, placed.rank, request.overlaps);
       this.index.routed(job.prompt, placed.rank);
@@ -278,6 +298,20 @@ export class KvRouting implements AsyncDisposable {
     }
     job.times.scheduling = performance.now() - began;
     return placed;
+  }
+
+  /** What a recording needs of a request beside what it was placed by. */
+  #factsOf({ id, prompt, hints }: Job, { overlaps }: PlaceRequest): Pick<RecordedDecision, 'id' | 'local' | 'expectedOutputTokens' | 'adjusted'> {
+    const { expectedOutputTokens } = hints;
+    const lowered = this.#trust?.lowered ?? [];
+    return {
+      id,
+      local: prompt.local,
+      ...(expectedOutputTokens === undefined ? {} : { expectedOutputTokens }),
+      ...(lowered.length === 0
+        ? {}
+        : { adjusted: lowered.map((rank) => [this.#ranks.workerIdOf(rank), this.#ranks.dpRankOf(rank), overlaps?.device[rank] ?? 0] as const) }),
+    };
   }
 
   #booking(job: Job, placed: Placed): Booking {
@@ -288,27 +322,32 @@ export class KvRouting implements AsyncDisposable {
     const meter = this.#metrics.begin(placed, { isl, blockSize, times: job.times });
     const { expectedOutputTokens: expectedTokens } = hints;
     const growth = settings.trackOutputBlocks
-      ? outputGrowth(
-          { isl, blockSize, ...(expectedTokens === undefined ? {} : { expectedTokens }) },
-          (decay) => void this.#sequences.addOutputBlock(id, decay),
-        )
+      ? outputGrowth({ isl, blockSize, ...(expectedTokens === undefined ? {} : { expectedTokens }) }, (decay) => {
+          this.#recorder?.record({ kind: 'output', id, decay });
+          this.#sequences.addOutputBlock(id, decay);
+        })
       : undefined;
     let freed = false;
+    const told: { tokens: number; cached: number | undefined } = { tokens: 0, cached: undefined };
     return {
       placed,
       hitRate: hitRate(placed, { isl, blockSize }),
       queueDepth: job.queueDepth,
       prefillDone: () => {
-        if (freed || !this.#sequences.prefillDone(id)) return;
+        if (freed || !this.#sequences.has(id)) return;
+        this.#recorder?.record({ kind: 'read', id });
+        this.#sequences.prefillDone(id);
         if (job.expected !== undefined) this.#trust?.read(job.expected);
         this.#replicas?.prefillDone(shared);
         this.#queue.drain();
       },
       output: (tokens) => {
+        told.tokens += tokens;
         meter.output(tokens);
         growth?.grow(tokens);
       },
       reused: (tokens) => {
+        told.cached = tokens;
         meter.reused(tokens);
         this.#answered(job, tokens);
       },
@@ -316,6 +355,7 @@ export class KvRouting implements AsyncDisposable {
         if (freed) return;
         freed = true;
         meter.end();
+        this.#recorder?.record({ kind: 'freed', id, outputTokens: told.tokens, cachedTokens: told.cached });
         this.#sequences.free(id);
         this.#replicas?.freed(shared);
         this.#queue.drain();
@@ -346,9 +386,16 @@ export class KvRouting implements AsyncDisposable {
 
   #sink(): KvSink {
     return {
-      decode: (payload) => this.index.decode(payload, 'msgpack'),
-      apply: (event) => void this.index.apply(event),
+      decode: (payload) => {
+        const batch = this.index.decode(payload, 'msgpack');
+        return this.#recorder?.batch(batch, payload) ?? batch;
+      },
+      apply: (event) => {
+        this.#recorder?.record({ kind: 'event', event });
+        this.index.apply(event);
+      },
       reset: (workerId, dpRank) => {
+        this.#recorder?.record({ kind: 'reset', workerId, dpRank });
         const rank = this.#ranks.find(workerId, dpRank);
         if (rank !== undefined) this.index.clear(rank);
       },
@@ -359,7 +406,12 @@ export class KvRouting implements AsyncDisposable {
   async #join(): Promise<void> {
     const { events, discovery } = this.#runtime;
     const hear = (topic: string, take: (payload: Uint8Array) => void): void =>
-      void this.#stack.use(hearTopic(this.#runtime, { scope: this.#scope, topic }, take));
+      void this.#stack.use(
+        hearTopic(this.#runtime, { scope: this.#scope, topic }, (payload) => {
+          this.#recorder?.record({ kind: 'heard', topic, payload });
+          take(payload);
+        }),
+      );
     hear('kv_metrics', (payload) => this.#takeLoad(payload));
     if (!this.options.settings.replicaSync) return;
     const publisher = this.#stack.use(await events.publish(this.#scope, 'active_sequences_events'));
@@ -381,13 +433,20 @@ export class KvRouting implements AsyncDisposable {
       return this.#warm.resolve(undefined);
     }
     const { blockSize } = this.options;
-    const restore = (chain: RankChain): boolean => this.index.restore(chain) === outcome.ok;
+    const takes = (frame: Parameters<typeof encodeStateFrame>[0]): void => this.#recorder?.record({ kind: 'state', frame: encodeStateFrame(frame) });
+    const restore = (chain: RankChain): boolean => {
+      takes({ kind: 'chains', chains: [chain] });
+      return this.index.restore(chain) === outcome.ok;
+    };
     const state = await findState(this.#runtime, name, { ...warmStart, blockSize, indexName: this.#indexName, restore });
     await this.#watch.ready;
     this.#warm.resolve(state);
     // Of workers that are gone nothing is taken.
     const known = ({ workerId, dpRank }: { workerId: bigint; dpRank: number }): boolean => this.#ranks.find(workerId, dpRank) !== undefined;
-    for (const decision of state?.decisions ?? []) if (known(decision)) this.index.remember(decision);
+    const decisions = (state?.decisions ?? []).filter(known);
+    takes({ kind: 'decisions', decisions });
+    for (const decision of decisions) this.index.remember(decision);
+    if (this.#replicas !== undefined) takes({ kind: 'requests', requests: state?.requests ?? [] });
     this.#replicas?.takeOver(state?.requests ?? []);
     const host = {
       blockSize,

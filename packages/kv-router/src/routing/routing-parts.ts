@@ -7,7 +7,7 @@ import type { PrefixIndex, PrefixIndexOptions } from '../prefix/prefix-index.ts'
 import { type PolicyProfile, singleClass } from '../queue/policy-classes.ts';
 import { RankTable } from '../ranks.ts';
 import { Scheduler } from '../select/scheduler.ts';
-import { WorkerSet } from '../workers/worker-set.ts';
+import { type WorkerObserver, WorkerSet } from '../workers/worker-set.ts';
 import { schedulerOptions } from './scheduler-options.ts';
 
 /** What a router decides with: nothing here knows of a network, and time and chance come from outside. */
@@ -31,14 +31,17 @@ export interface RoutingParts {
  *
  * @throws DynamoError `invalid_argument` for options that can't be, see `resolveOptions`.
  */
-export function routingParts(options: KvRouterOptions, parts: { readonly clock: Clock; readonly random?: () => number }): RoutingParts {
+export function routingParts(
+  options: KvRouterOptions,
+  parts: { readonly clock: Clock; readonly random?: () => number; readonly observer?: WorkerObserver },
+): RoutingParts {
   const resolved = resolveOptions(options);
   const { settings } = resolved;
   const { clock } = parts;
   const ranks = new RankTable();
   const indexName = options.index ?? (settings.kvEvents ? 'events' : 'approximate');
   const predicting: PrefixIndexOptions = { ranks, clock, ttlMs: settings.ttlSeconds * 1_000 };
-  const workers = new WorkerSet(ranks);
+  const workers = new WorkerSet(ranks, parts.observer);
   const sequences = new ActiveSequences({ clock, ranks, keepSequences: options.warmStart?.peers === true && settings.replicaSync });
   const overload = new OverloadMonitor(workers, resolved.overload);
   return {

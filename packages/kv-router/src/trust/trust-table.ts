@@ -39,7 +39,6 @@ export class TrustTable {
   readonly #told = new Map<number, TrustState>();
   #reports = new Map<number, SourceReport>();
   #predictions: PrefixIndex | undefined;
-  /** Ranks whose events don't count now: nearly always none. */
   #lowered: readonly number[] = [];
   /** By rank, for those lowered: what the events said before it was replaced. */
   readonly #said = new Map<number, { device: number; all: number }>();
@@ -51,6 +50,11 @@ export class TrustTable {
   /** Every rank that was heard or asked, and how it stands. */
   get standings(): { readonly rank: number; readonly state: TrustState; readonly level: TrustLevel }[] {
     return [...this.#ranks].map(([rank, { state, level }]) => ({ rank, state, level }));
+  }
+
+  /** Ranks whose events don't count now: nearly always none. */
+  get lowered(): readonly number[] {
+    return this.#lowered;
   }
 
   /** Takes how publishers are heard, lets time pass, and heals what can be healed. Called about once a second. */

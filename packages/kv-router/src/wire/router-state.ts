@@ -65,13 +65,20 @@ export type StateFrame =
   /** The last one: how many frames there are before it, and the CRC-32 of all their bytes. */
   | { readonly kind: 'end'; readonly frames: number; readonly crc: number };
 
+/** Writes one frame by itself. */
+export const encodeStateFrame = (frame: Exclude<StateFrame, { kind: 'end' }>): Uint8Array => encodeMsgpack(toWire(frame));
+
+/** Reads one frame by itself, not the first. */
+export const decodeStateFrame = (bytes: Uint8Array): StateFrame =>
+  fromWire(object(decodeMsgpack(bytes)) ?? fail('a frame', 'a map', bytes), { first: false, whole: false });
+
 /** Writes frames, and at the end the one that shows that none is missing. */
 export class StateWriter {
   #frames = 0;
   #crc = 0;
 
   frame(frame: Exclude<StateFrame, { kind: 'end' }>): Uint8Array {
-    const bytes = encodeMsgpack(toWire(frame));
+    const bytes = encodeStateFrame(frame);
     this.#frames++;
     this.#crc = crc32(bytes, this.#crc);
     return bytes;

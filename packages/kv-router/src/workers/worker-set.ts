@@ -11,16 +11,25 @@ export interface KnownWorker {
   readonly available: boolean;
 }
 
+/** Who is told of changes, just before they count. */
+export interface WorkerObserver {
+  put(id: bigint, config: WorkerConfig): void;
+  removed(id: bigint): void;
+  available(id: bigint, available: boolean): void;
+}
+
 /** The workers of one endpoint as routing sees them: which ranks there are, and what each can take. */
 export class WorkerSet {
   readonly ranks: RankTable;
+  readonly #observer: WorkerObserver | undefined;
   readonly #workers = new Map<bigint, KnownWorker>();
   readonly #byRank: (KnownWorker | undefined)[] = [];
   #numbers: readonly number[] | undefined;
   #open: Uint32Array | undefined;
 
-  constructor(ranks: RankTable) {
+  constructor(ranks: RankTable, observer?: WorkerObserver) {
     this.ranks = ranks;
+    this.#observer = observer;
   }
 
   /** How many workers discovery shows. */
@@ -56,6 +65,7 @@ export class WorkerSet {
 
   /** Adds a worker or takes its new configuration. Tells the ranks that it no longer has: forget them, then release their numbers. */
   put(id: bigint, config: WorkerConfig): readonly number[] {
+    this.#observer?.put(id, config);
     const before = this.#workers.get(id);
     const ranks = Array.from({ length: config.dpSize }, (_, index) => this.ranks.intern(id, config.dpStart + index));
     const gone = (before?.ranks ?? []).filter((rank) => !ranks.includes(rank));
@@ -68,6 +78,7 @@ export class WorkerSet {
   remove(id: bigint): readonly number[] {
     const worker = this.#workers.get(id);
     if (worker === undefined) return [];
+    this.#observer?.removed(id);
     for (const rank of worker.ranks) this.#byRank[rank] = undefined;
     this.#workers.delete(id);
     this.#changed();
@@ -77,7 +88,9 @@ export class WorkerSet {
   /** Puts a worker into quarantine or takes it out. */
   setAvailable(id: bigint, available: boolean): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined && worker.available !== available) this.#set({ ...worker, available });
+    if (worker === undefined || worker.available === available) return;
+    this.#observer?.available(id, available);
+    this.#set({ ...worker, available });
   }
 
   /** Prompt tokens that the rank takes in a step. */
