@@ -17,10 +17,13 @@ export type {
   HashOptions,
   KvChange,
   KvRecorderOptions,
+  MediaObject,
   OverlapScore,
   Ranks,
   ReplayOptions,
   RouterEvent,
+  StoredBlock,
+  Tier,
 } from '@dynamo/kv-router/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';

@@ -21,7 +21,7 @@ export { OverloadWatch } from './routing/overload-watch.ts';
 export type { RoutedCall } from './routing/route-request.ts';
 export { KvSources } from './sources/kv-sources.ts';
 export type { KvSink, SourceReport } from './sources/kv-sources.ts';
-export type { KvChange, RouterEvent, StoredBlock, Tier } from './wire/kv-event.ts';
+export type { KvChange, MediaObject, RouterEvent, StoredBlock, Tier } from './wire/kv-event.ts';
 export { bootstrapRoom, bypassesPrefill, bypassRequest, decodeRequest, prefillRequest, readPrefill, withoutBypass } from './select/disaggregation.ts';
 export type { Bootstrap, Half } from './select/disaggregation.ts';
 export { routingParts } from './routing/routing-parts.ts';

@@ -29,12 +29,19 @@ export interface ReplayOptions {
   signal?: AbortSignal;
 }
 
+/** Records one line of any kind: for the recorder of a whole router. */
+export let recordLine: (recorder: KvRecorder, entry: RecordedEntry, timestamp: number) => void;
+
 /**
  * Writes KV events, and what a router decides, as JSON lines: `{"timestamp": ms, "event": …}` (spec kv-router 21).
  *
  * Writing never waits: lines gather while the disk is busy.
  */
 export class KvRecorder implements AsyncDisposable {
+  static {
+    recordLine = (recorder, entry, timestamp) => recorder.#record(entry, timestamp);
+  }
+
   readonly #path: string;
   readonly #options: KvRecorderOptions;
   readonly #clock: () => number;
@@ -84,11 +91,10 @@ export class KvRecorder implements AsyncDisposable {
 
   /** Records one event. */
   event(event: RouterEvent): void {
-    this.record({ kind: 'event', event }, this.elapsedMs);
+    this.#record({ kind: 'event', event }, this.elapsedMs);
   }
 
-  /** @internal Records one line of any kind. */
-  record(entry: RecordedEntry, timestamp: number): void {
+  #record(entry: RecordedEntry, timestamp: number): void {
     const { maxEvents = Infinity, maxTimeMs = Infinity, maxWaitingBytes = 64 * 2 ** 20 } = this.#options;
     if (this.#closed || this.#failure !== undefined || this.#events >= maxEvents || timestamp > maxTimeMs) return;
     if (this.#waitingBytes > maxWaitingBytes) {

@@ -5,7 +5,7 @@ import type { RecordedDecision, RecordedEntry, RecordedRouter } from '../wire/re
 import type { WorkerConfig } from '../workers/worker-config.ts';
 import type { WorkerObserver } from '../workers/worker-set.ts';
 import { Draws } from './draws.ts';
-import type { KvRecorder } from './recorder.ts';
+import { type KvRecorder, recordLine } from './recorder.ts';
 
 /**
  * Records everything that a router decides by, in the order in which it happens.
@@ -32,7 +32,7 @@ export class RouteRecorder implements WorkerObserver {
   /** Begins a step and records it. */
   record(entry: RecordedEntry): void {
     this.#now = this.#recorder.elapsedMs;
-    this.#recorder.record(entry, this.#now);
+    recordLine(this.#recorder, entry, this.#now);
   }
 
   /** Begins a decision; what it comes to is recorded by what this returns. */
@@ -44,7 +44,8 @@ export class RouteRecorder implements WorkerObserver {
       const { workerId, dpRank, cost, overlapBlocks, cachedTokens } = placed;
       const { isl, constraints, override } = request;
       const asked = { ...(constraints === undefined ? {} : { constraints }), ...(override === undefined ? {} : { override }) };
-      this.#recorder.record(
+      recordLine(
+        this.#recorder,
         { kind: 'decision', decision: { ...facts, isl, ...asked, workerId, dpRank, cost, overlapBlocks, cachedTokens, random } },
         at,
       );
@@ -66,7 +67,7 @@ export class RouteRecorder implements WorkerObserver {
   /** Lets time pass; what `step` says to have changed is recorded. */
   passes(step: () => number): void {
     this.#now = this.#recorder.elapsedMs;
-    if (step() > 0) this.#recorder.record({ kind: 'expired' }, this.#now);
+    if (step() > 0) recordLine(this.#recorder, { kind: 'expired' }, this.#now);
   }
 
   /** A message of events whose applied ones are recorded. */
