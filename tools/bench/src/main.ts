@@ -7,6 +7,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- memory [--calls 20000]                                  heap over many calls
        npm run bench -- soak [--calls 1000000]                                  what a million calls leave behind
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
+       npm run bench -- receipts [--count 2000]                                what a route receipt costs a decision
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
 A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
@@ -45,6 +46,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'events') {
   const { events } = await import('./events.ts');
   await events({ planes: (values.planes ?? 'zmq,mem').split(','), count: Number(values.count ?? '200000'), bytes: Number(values.bytes) });
+} else if (positionals[0] === 'receipts') {
+  const { receipts } = await import('./receipts.ts');
+  receipts({ decisions: Number(values.count ?? '2000') });
 } else if (positionals[0] === 'http-memory') {
   const { httpMemory } = await import('./http-memory.ts');
   await httpMemory({ model: values.model, requests: Number(values.requests) });

@@ -1,0 +1,11 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+test('the example runs and asserts its own results', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('./main.ts', import.meta.url))]);
+  expect(stdout).toBe(
+    'pinned: the first worker of 2, at a cost of 20\npinned: the first worker of 2, at a cost of 80\noverlap: the first worker of 2, at a cost of 10\n',
+  );
+});
