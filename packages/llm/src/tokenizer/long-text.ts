@@ -26,6 +26,9 @@ export interface LongTextFiles {
   readonly config: string;
 }
 
+/** What the thread says of a text that it can't encode. */
+export type Refusal = Pick<DynamoError, 'code' | 'message' | 'data'>;
+
 interface Waiting {
   readonly text: string;
   readonly resolve: (ids: readonly number[]) => void;
@@ -96,7 +99,10 @@ function encodeIn(thread: Worker, text: string): Promise<readonly number[]> {
       thread.unref();
       end();
     };
-    const onMessage = (ids: Uint32Array): void => settle(() => resolve(Array.from(ids)));
+    const onMessage = (answer: Uint32Array | Refusal): void =>
+      settle(() =>
+        answer instanceof Uint32Array ? resolve(Array.from(answer)) : reject(new DynamoError(answer.code, answer.message, { data: answer.data })),
+      );
     const onError = (cause: NodeJS.ErrnoException): void =>
       settle(() =>
         reject(

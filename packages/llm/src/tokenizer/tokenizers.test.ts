@@ -132,3 +132,9 @@ test('what is no tokenizer is refused', () => {
   expect(() => loadTokenizer({}, {})).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   expect(() => loadTokenizer(null, null)).toThrow("the tokenizer can't be read");
 });
+
+test('a text without a place to cut it is refused past its limit, and long words below it are encoded', () => {
+  const tokenizer = open('q3');
+  expect(tokenizer.encode('ab'.repeat(200_000)).length).toBeGreaterThan(1_000);
+  expect(() => tokenizer.encode('a'.repeat(8 * 1024 * 1024 + 1))).toThrow(expect.objectContaining({ code: 'payload_too_large' }));
+});

@@ -1,10 +1,14 @@
 import { Merger } from './merge.ts';
+import { DynamoError } from '@dynamo/runtime';
 import { nothing } from '../token-table.ts';
 import type { WordEnd } from './scan.ts';
 import { hashBytes, type Vocabulary } from './vocabulary.ts';
 
 /** Words that are cached: how many, of how many bytes and ids at most. Fixed sizes, so that nothing grows. */
 const cached = { words: 16_384, bytes: 48, ids: 16 } as const;
+
+/** Longest run of characters that can't be cut, in bytes: merging it takes about 40 bytes of memory each. */
+const longestPart = 8 * 1024 * 1024;
 
 /** How a model's words become ids. */
 export interface EncoderOptions {
@@ -82,6 +86,11 @@ export class ByteLevelEncoder {
       return;
     }
     const length = end - from;
+    if (length > longestPart) {
+      throw new DynamoError('payload_too_large', `the text has ${length} bytes without a place to cut it; at most ${longestPart} can be tokenized`, {
+        data: { bytes: length, limit: longestPart },
+      });
+    }
     const slot = length > cached.bytes ? -1 : hashBytes(bytes, from, end) & (cached.words - 1);
     if (slot !== -1 && this.#isCached(slot, from, length)) {
       const count = this.#counts[slot] as number;
