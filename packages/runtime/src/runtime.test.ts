@@ -143,6 +143,23 @@ test('a large request and a large answer pass; a request over 32 MiB is refused 
   await expect(collect(run.client.generate('x'.repeat(33 * 1024 * 1024)))).rejects.toMatchObject({ code: 'payload_too_large' });
 });
 
+test.each(['msgpack', 'json'])('requests and items of every size, at once, arrive as they were: %s', async (codec) => {
+  vi.stubEnv('DYN_REQUEST_PLANE_CODEC', codec);
+  await using run = await pair<{ text: string }, { text: string }>(async function* ({ text }) {
+    yield { text: `${text}!` };
+    for (let i = 0; i < 3; i++) yield { text: `${text}${i}` };
+  });
+  const textOf = (bytes: number, letters: string): string => letters.repeat(Math.ceil(bytes / letters.length)) + String(bytes);
+  const texts = [10, 16_000, 16_500, 65_000, 66_000, 300_000, 700_000, 1_100_000].flatMap((bytes) =>
+    ['abcdefghijk', 'äbcdéfg', '中文字'].map((letters) => textOf(bytes, letters)),
+  );
+  for (let round = 0; round < 2; round++) {
+    const answers = await Promise.all(texts.map((text) => collect(run.client.generate({ text }))));
+    const good = answers.map((items, at) => items.map((item) => item.text).join() === ['!', 0, 1, 2].map((end) => `${texts[at]}${end}`).join());
+    expect(good).toEqual(texts.map(() => true));
+  }
+});
+
 test('disposal drains: running requests end well, new ones are refused', async () => {
   await using run = await pair(count);
   const running = collect(run.client.generate({ n: 20, delayMs: 20 }));

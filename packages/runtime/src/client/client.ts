@@ -10,7 +10,7 @@ import type { RequestSender } from '../planes/request/request-plane.ts';
 import type { InputWriter, ItemReader, ResponseListener, ResponseStream } from '../planes/response/response-plane.ts';
 import { codecs } from '../wire/codec.ts';
 import { type CallHome, encodeControl } from '../wire/control.ts';
-import { encodeTwoPart } from '../wire/two-part.ts';
+import { apartBytes, encodeTwoPart, encodeTwoPartHead } from '../wire/two-part.ts';
 import { Affinity, sessionOf } from './affinity.ts';
 import { CallRecord, type CallRecorder } from './call-record.ts';
 import { isInstanceFault } from './faults.ts';
@@ -223,22 +223,21 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
       ...(input === undefined ? {} : { input }),
       ...(metadata === undefined ? {} : { metadata }),
     });
-    const payload =
-      input === undefined
-        ? encodeTwoPart({
-            header,
-            body: codecs[instance.codec].encode(encodeRequest === undefined ? sending.request : encodeRequest(sending.request)),
-          })
-        : encodeTwoPart({ header });
+    const item = (): unknown => (encodeRequest === undefined ? sending.request : encodeRequest(sending.request));
+    const message = input === undefined ? messageOf(header, codecs[instance.codec].encode(item())) : { payload: encodeTwoPart({ header }) };
     const policy =
       call.instance !== undefined ? 'direct' : typeof this.#options.policy === 'object' ? 'custom' : (this.#options.policy ?? 'round-robin');
     const trace = record.leaves({ id, instance: instance.id, call, policy });
     const headers = { ...context?.traceHeaders(), ...call.headers, ...trace, 'request-id': id, 'x-frontend-send-ts-ns': `${Date.now()}000000` };
     const { maxFrameBytes } = this.#parts.settings.request;
-    this.#parts.sender.send({ transport: instance.transport, headers, payload, maxFrameBytes }, (refused) => {
+    this.#parts.sender.send({ transport: instance.transport, headers, ...message, maxFrameBytes }, (refused) => {
       record.acknowledged();
       // A worker that has called home has taken the request, whatever becomes of its acknowledgement.
       if (refused !== undefined && !stream.attached) stream.fail(refused);
     });
   }
 }
+
+/** A message as a plane takes it: a large body stays where it is. */
+const messageOf = (header: Uint8Array, body: Uint8Array): { payload: Uint8Array; body?: Uint8Array } =>
+  body.length < apartBytes ? { payload: encodeTwoPart({ header, body }) } : { payload: encodeTwoPartHead({ header, bodyBytes: body.length }), body };

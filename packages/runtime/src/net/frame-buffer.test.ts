@@ -54,3 +54,48 @@ test('a read that ends with a whole frame is not held', () => {
   buffer.keep(chunk, chunk.length);
   expect(buffer.capacity).toBe(0);
 });
+
+test('what was taken for good stays as it was, however the bytes were cut and whatever follows', () => {
+  const frame = fc.tuple(fc.constantFrom(0, 5, 3_000, 40_000, 70_000, 200_000), fc.integer({ min: 0, max: 255 }));
+  fc.assert(
+    fc.property(
+      fc.array(frame, { maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 1 }),
+      fc.boolean(),
+      (frames, cuts, told) => {
+        const stream = Buffer.concat(
+          frames.flatMap(([length, fill]) => {
+            const head = Buffer.alloc(4);
+            head.writeUInt32BE(length);
+            return [head, Buffer.alloc(length, fill)];
+          }),
+        );
+        const buffer = new FrameBuffer();
+        const taken: Buffer[] = [];
+        let from = 0;
+        for (let turn = 0; from < stream.length; turn++) {
+          const next = from + (cuts[turn % cuts.length] ?? 1);
+          const bytes = buffer.add(Buffer.from(stream.subarray(from, next)));
+          let at = 0;
+          const wanted = (): number => (bytes.length - at < 4 ? 0 : 4 + bytes.readUInt32BE(at));
+          for (let end = at + wanted(); end > at && end <= bytes.length; end = at + wanted()) {
+            taken.push(buffer.own(bytes.subarray(at + 4, end)));
+            at = end;
+          }
+          buffer.keep(bytes, at, told ? wanted() : 0);
+          from = next;
+        }
+        expect(taken.map((part) => part.length)).toEqual(frames.map(([length]) => length));
+        expect(taken.every((part, index) => part.every((byte) => byte === frames[index]?.[1]))).toBe(true);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('a peer that only promises much gets little reserved', () => {
+  const buffer = new FrameBuffer();
+  buffer.keep(buffer.add(Buffer.alloc(10)), 0, 1 << 30);
+  buffer.keep(buffer.add(Buffer.alloc(100_000)), 0, 1 << 30);
+  expect(buffer.capacity).toBeLessThanOrEqual(2 << 20);
+});

@@ -16,6 +16,14 @@ export class Float {
 /** Marks a number as a float for the codecs. */
 export const float = (value: number): Float => new Float(value);
 
+/** Text of so many characters is tried as ASCII first; it is long enough to need the widest length (spec of MessagePack: str 32). */
+const longText = 0x1_0000;
+
+const utf8 = new TextEncoder();
+
+/** Room for what comes behind long text, in bytes: a few members and the ends of what is around it. */
+const spareBytes = 256;
+
 /** Deepest nesting that is read or written. */
 const maxDepth = 256;
 
@@ -93,11 +101,23 @@ class Writer {
   }
 
   #text(value: string): void {
+    if (value.length >= longText && this.#asciiText(value)) return;
     const length = Buffer.byteLength(value);
     if (length < 32) this.#byte(0xa0 | length);
     else this.#sized(0xd9, length);
     this.#room(length);
     this.#at += this.#bytes.write(value, this.#at);
+  }
+
+  /** Writes long text in one pass over it, if it is plain ASCII: only then it fits into as many bytes as it has characters. */
+  #asciiText(value: string): boolean {
+    this.#room(5 + value.length);
+    const at = this.#at + 5;
+    const { read } = utf8.encodeInto(value, this.#bytes.subarray(at, at + value.length));
+    if (read !== value.length) return false;
+    this.#tagged32(0xdb, value.length);
+    this.#at += value.length;
+    return true;
   }
 
   #binary(value: Uint8Array): void {
@@ -172,7 +192,7 @@ class Writer {
 
   #room(length: number): void {
     if (this.#at + length <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + length));
+    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + length + spareBytes));
     this.#bytes.copy(grown, 0, 0, this.#at);
     this.#bytes = grown;
   }

@@ -6,6 +6,8 @@ export interface RequestFrame {
   readonly headers: Readonly<Record<string, string>>;
   /** A two-part message. */
   readonly payload: Uint8Array;
+  /** How much of the payload is sent behind the frame, in bytes. */
+  readonly followingBytes?: number;
 }
 
 /** Bytes of a frame that are neither path, headers nor payload. */
@@ -15,19 +17,20 @@ const fixedBytes = 8;
 export function encodeRequestFrame(frame: RequestFrame, limit: number): Uint8Array {
   const path = Buffer.from(frame.path);
   const headers = Buffer.from(JSON.stringify(frame.headers));
-  const length = fixedBytes + path.length + headers.length + frame.payload.length;
+  const payloadBytes = frame.payload.length + (frame.followingBytes ?? 0);
+  const length = fixedBytes + path.length + headers.length + payloadBytes;
   for (const [name, part] of Object.entries({ path, headers })) {
     if (part.length > 0xffff) throw new DynamoError('invalid_argument', `request ${name} of ${part.length} bytes passes the limit of 65535`);
   }
   if (length > limit) {
     throw new DynamoError('payload_too_large', `request frame of ${length} bytes passes the limit of ${limit}`, { data: { length, limit } });
   }
-  const bytes = Buffer.allocUnsafe(length);
+  const bytes = Buffer.allocUnsafe(length - payloadBytes + frame.payload.length);
   let at = bytes.writeUInt16BE(path.length, 0);
   at += path.copy(bytes, at);
   at = bytes.writeUInt16BE(headers.length, at);
   at += headers.copy(bytes, at);
-  at = bytes.writeUInt32BE(frame.payload.length, at);
+  at = bytes.writeUInt32BE(payloadBytes, at);
   bytes.set(frame.payload, at);
   return bytes;
 }
@@ -70,6 +73,14 @@ export function spanRequestFrame(bytes: Buffer, start: number, limit: number): R
     payload: bytes.subarray(payloadStart, end),
     end,
   };
+}
+
+/** How long the frame is that begins at `start`, or 0 while that can't be told. */
+export function requestFrameBytes(bytes: Buffer, start: number): number {
+  const headersAt = start + 2 + (bytes.length >= start + 2 ? bytes.readUInt16BE(start) : 0);
+  if (bytes.length < headersAt + 2) return 0;
+  const payloadAt = headersAt + 2 + bytes.readUInt16BE(headersAt);
+  return bytes.length < payloadAt + 4 ? 0 : payloadAt + 4 + bytes.readUInt32BE(payloadAt) - start;
 }
 
 /** Writes an acknowledgement: empty text accepts, any other refuses. */

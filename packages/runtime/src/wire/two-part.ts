@@ -23,6 +23,19 @@ export function encodeTwoPart(message: { header?: Uint8Array; body?: Uint8Array 
   return bytes;
 }
 
+/** A body of this size or more is not copied behind its head: the two are sent one after the other. In bytes. */
+export const apartBytes: number = 16 * 1024;
+
+/** Writes a message without its body, which whoever sends it has to send next. */
+export function encodeTwoPartHead(message: { header?: Uint8Array; bodyBytes: number }): Uint8Array {
+  const header = message.header ?? nothing;
+  const bytes = Buffer.allocUnsafe(prefixBytes + header.length).fill(0, 0, prefixBytes);
+  bytes.writeUInt32BE(header.length, 4);
+  bytes.writeUInt32BE(message.bodyBytes, 12);
+  bytes.set(header, prefixBytes);
+  return bytes;
+}
+
 /** Where one message lies in a buffer. */
 export interface TwoPartSpan {
   headerStart: number;
@@ -47,6 +60,11 @@ export function spanTwoPart(bytes: Buffer, start: number, limit: number): TwoPar
   const headerStart = start + prefixBytes;
   const end = headerStart + headerLength + bodyLength;
   return end > bytes.length ? undefined : { headerStart, bodyStart: headerStart + headerLength, end };
+}
+
+/** How long the message is that begins at `start`, or 0 while that can't be told. */
+export function twoPartBytes(bytes: Buffer, start: number): number {
+  return bytes.length - start < prefixBytes ? 0 : prefixBytes + bytes.readUInt32BE(start + 4) + bytes.readUInt32BE(start + 12);
 }
 
 /** Reads one message that fills the bytes exactly. */

@@ -29,8 +29,10 @@ export interface OutgoingRequest {
   readonly transport: Instance['transport'];
   /** Text pairs that travel beside the payload. */
   readonly headers: Readonly<Record<string, string>>;
-  /** A two-part message. */
+  /** A two-part message, or the beginning of a large one. */
   readonly payload: Uint8Array;
+  /** The body of a large message, which follows the payload and is not copied: it is the plane's from now on. */
+  readonly body?: Uint8Array;
   /** Largest frame that may leave, in bytes. */
   readonly maxFrameBytes: number;
 }

@@ -67,12 +67,12 @@ class NatsRequestSender implements RequestSender {
   }
 
   send(request: OutgoingRequest, onAck: OnAck): void {
-    const { transport, payload } = request;
+    const { transport, payload, body } = request;
     if (this.#disposed) return onAck(new DynamoError('unavailable', 'the runtime is shutting down'));
     if (!('nats' in transport)) return onAck(new DynamoError('cannot_connect', 'the instance is not reachable over NATS', { data: { transport } }));
     const subject = transport.nats;
     if (!isSubject(subject)) return onAck(new DynamoError('cannot_connect', `request subject '${subject}' can't be sent to`));
-    const bytes = payload.length + headerBytes(request.headers);
+    const bytes = payload.length + (body?.length ?? 0) + headerBytes(request.headers);
     const refused = this.#tooLarge(bytes, request.maxFrameBytes) ?? this.#tooMuch(bytes);
     if (refused !== undefined) return onAck(refused);
     this.#bytes += bytes;
@@ -138,7 +138,10 @@ class NatsRequestSender implements RequestSender {
     for (const name in request.headers) headers.set(name, request.headers[name] ?? '');
     this.#sent.set(token, pending);
     try {
-      connection.publish(subject, request.payload, { reply: inbox + token, headers });
+      connection.publish(subject, request.body === undefined ? request.payload : Buffer.concat([request.payload, request.body]), {
+        reply: inbox + token,
+        headers,
+      });
     } catch (error) {
       this.#sent.delete(token);
       this.#settle(pending, serverFault(error));

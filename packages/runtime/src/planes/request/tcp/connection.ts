@@ -4,6 +4,7 @@ import type { TransportMeter } from '../../../metrics/caller-metrics.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { onceOpen } from '../../../net/dial.ts';
 import { fromNodeError } from '../../../net/node-error.ts';
+import { release } from '../../../net/release.ts';
 import { speaksTls } from '../../../net/tls.ts';
 import { readRefusal } from '../refusal.ts';
 import type { OnAck, RequestDialOptions } from '../request-plane.ts';
@@ -59,9 +60,9 @@ export class RequestConnection {
     });
   }
 
-  /** The requests of one turn leave in one segment. */
-  send(frame: Uint8Array, onAck: OnAck): void {
-    const unsent = this.#socket.writableLength + frame.length;
+  /** Sends a frame, and behind it the body that it announces; the requests of one turn leave in one segment. */
+  send(frame: Uint8Array, onAck: OnAck, body?: Uint8Array): void {
+    const unsent = this.#socket.writableLength + frame.length + (body?.length ?? 0);
     if (unsent > this.#maxUnsentBytes) {
       onAck(
         new DynamoError('worker_overloaded', `Server overloaded: ${this.#address} does not read, ${unsent} bytes wait for it`, { data: { unsent } }),
@@ -78,6 +79,7 @@ export class RequestConnection {
       });
     }
     this.#socket.write(frame);
+    if (body !== undefined) this.#socket.write(body, () => release(body));
   }
 
   close(): void {

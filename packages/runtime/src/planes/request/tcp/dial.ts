@@ -34,9 +34,13 @@ export function dialRequests(options: RequestDialOptions, tls?: TlsClient): Requ
     if (disposed) throw new DynamoError('unavailable', 'the runtime is shutting down');
     const { address, path } = addressOf(request);
     const headers = { ...request.headers, 'x-endpoint-path': path };
-    const frame = encodeRequestFrame({ path, headers, payload: request.payload }, request.maxFrameBytes);
-    (connections.get(address) ?? open(address)).send(frame, onAck);
-    options.meter?.sent(frame.length);
+    const { payload, body } = request;
+    const frame = encodeRequestFrame(
+      { path, headers, payload, ...(body === undefined ? {} : { followingBytes: body.length }) },
+      request.maxFrameBytes,
+    );
+    (connections.get(address) ?? open(address)).send(frame, onAck, body);
+    options.meter?.sent(frame.length + (body?.length ?? 0));
   }
 
   return {

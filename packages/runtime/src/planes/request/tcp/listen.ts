@@ -4,7 +4,7 @@ import { Deadline } from '../../../net/deadline.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { listen } from '../../../net/listen.ts';
 import { speaksTls, type TlsServer } from '../../../net/tls.ts';
-import { encodeAck, type RequestSpan, spanRequestFrame } from '../../../wire/request-frame.ts';
+import { encodeAck, requestFrameBytes, type RequestSpan, spanRequestFrame } from '../../../wire/request-frame.ts';
 import { offer } from '../refusal.ts';
 import type { Accept, RequestListener, RequestListenOptions } from '../request-plane.ts';
 
@@ -77,7 +77,7 @@ function serve(socket: Socket, inlet: Inlet): void {
     } finally {
       socket.uncork();
     }
-    frames.keep(bytes, at);
+    frames.keep(bytes, at, requestFrameBytes(bytes, at));
     if (socket.writableNeedDrain) holdBack();
     else if (frames.pending) half.start();
   }
@@ -87,7 +87,7 @@ function serve(socket: Socket, inlet: Inlet): void {
     for (;;) {
       const span = spanRequestFrame(bytes, at, inlet.maxFrameBytes);
       if (span === undefined) return at;
-      const refusal = accept(inlet, span);
+      const refusal = accept(inlet, span, frames.own(span.payload));
       socket.write(refusal === undefined ? accepted : encodeAck(refusal));
       at = span.end;
     }
@@ -120,10 +120,10 @@ function serve(socket: Socket, inlet: Inlet): void {
   socket.on('data', onData);
 }
 
-function accept({ handlers, log }: Inlet, span: RequestSpan): string | undefined {
+function accept({ handlers, log }: Inlet, span: RequestSpan, payload: Buffer): string | undefined {
   const path = span.path.toString();
   if (path.includes('\uFFFD')) return 'Invalid endpoint path';
-  return offer(handlers.get(path), { headers: readHeaders(span.headers), payload: Buffer.from(span.payload) }, { path, log });
+  return offer(handlers.get(path), { headers: readHeaders(span.headers), payload }, { path, log });
 }
 
 /** None of the headers is needed to answer, so what can't be read is left out. */

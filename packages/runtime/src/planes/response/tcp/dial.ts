@@ -4,6 +4,7 @@ import type { Logger } from '../../../log.ts';
 import { parseAddress } from '../../../net/address.ts';
 import { dial, onceOpen } from '../../../net/dial.ts';
 import { FrameBuffer } from '../../../net/frame-buffer.ts';
+import { release } from '../../../net/release.ts';
 import { keepAliveMs } from '../../../net/listen.ts';
 import type { TlsClient } from '../../../net/tls.ts';
 import { encodeErrorItem, encodeItem, finalFrame } from '../../../wire/annotated.ts';
@@ -119,7 +120,8 @@ class TcpResponseWriter implements ResponseWriter {
 
   #sendBody(body: Uint8Array): void {
     this.#itemBytes += body.length;
-    this.#outlet.send(encodeTwoPart({ body }));
+    // Encoded for this caller alone.
+    this.#outlet.sendBody(body, () => release(body));
   }
 
   /** A stopped worker closes its side at once and goes on listening: a kill may follow. */

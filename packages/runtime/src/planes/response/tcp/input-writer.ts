@@ -54,7 +54,7 @@ export class TcpInputWriter implements InputWriter {
 
   write(items: readonly Uint8Array[]): Promise<void> | undefined {
     if (this.#ended || this.#outlet === undefined) return undefined;
-    for (const body of items) this.#outlet.send(encodeTwoPart({ body }));
+    for (const body of items) this.#outlet.sendBody(body);
     return this.#outlet.full;
   }
 

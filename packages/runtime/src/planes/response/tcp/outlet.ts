@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { apartBytes, encodeTwoPart, encodeTwoPartHead } from '../../../wire/two-part.ts';
 
 /** How many bytes may gather within one turn of the event loop before they are sent. */
 const gatherBytes = 64 * 1024;
@@ -30,6 +31,18 @@ export class Outlet {
     if (this.#gathered.length === 0) setImmediate(() => this.flush());
     this.gather(frame);
     if (this.#gatheredBytes >= gatherBytes) this.flush();
+  }
+
+  /** Sends a message without a header. A large body is not copied: it must stay as it is until `onSent`, which small ones do not call. */
+  sendBody(body: Uint8Array, onSent?: () => void): void {
+    if (body.length < apartBytes) return this.send(encodeTwoPart({ body }));
+    this.flush();
+    if (!this.#socket.writable) return;
+    // One system call takes both.
+    this.#socket.cork();
+    this.#socket.write(encodeTwoPartHead({ bodyBytes: body.length }));
+    this.#socket.write(body, onSent);
+    this.#socket.uncork();
   }
 
   /** Puts a frame behind those that wait, for a `flush` that the caller makes itself. */

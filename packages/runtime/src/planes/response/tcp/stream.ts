@@ -5,7 +5,7 @@ import { FrameBuffer } from '../../../net/frame-buffer.ts';
 import { decodeFrame } from '../../../wire/annotated.ts';
 import type { CodecName } from '../../../wire/codec.ts';
 import { decodePrologue, sentinel, words } from '../../../wire/control.ts';
-import { encodeTwoPart, spanTwoPart } from '../../../wire/two-part.ts';
+import { encodeTwoPart, spanTwoPart, twoPartBytes } from '../../../wire/two-part.ts';
 import type { ItemReader, ResponseStream, StreamOptions } from '../response-plane.ts';
 import { Inbox, type InboxReader } from './inbox.ts';
 
@@ -121,7 +121,7 @@ export class TcpResponseStream implements ResponseStream, InboxReader {
       this.fail(DynamoError.from(cause));
       return;
     }
-    this.#frames.keep(bytes, this.#inbox.ended ? bytes.length : at);
+    this.#frames.keep(bytes, this.#inbox.ended ? bytes.length : at, twoPartBytes(bytes, at));
     this.#inbox.came(at);
     if (this.#inbox.full) this.#socket?.pause();
     this.#watch();
