@@ -349,12 +349,13 @@ export class KvRouting implements AsyncDisposable {
       reused: (tokens) => {
         told.cached = tokens;
         meter.reused(tokens);
-        this.#answered(job, tokens);
       },
       free: () => {
         if (freed) return;
         freed = true;
         meter.end();
+        // Engines may say it with every chunk: the last word counts.
+        if (told.cached !== undefined) this.#answered(job, told.cached);
         this.#recorder?.record({ kind: 'freed', id, outputTokens: told.tokens, cachedTokens: told.cached });
         this.#sequences.free(id);
         this.#replicas?.freed(shared);

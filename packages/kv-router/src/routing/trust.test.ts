@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KvRouter } from '../kv-router.ts';
 import { ask, type CachingWorker, Cluster, prompt } from '../testing/cluster.ts';
@@ -38,16 +39,18 @@ test('trust can be told without being acted on, and turned off', async () => {
   const off = await cluster.router({ trust: 'off' });
   worker.says = (cached) => 400 - cached;
   await ask(watching, prompt(0));
-  await vi.waitFor(async () => expect((await watching.best({ model: 'm', tokenIds: prompt(0) })).overlapBlocks).toBe(10));
+  await vi.waitFor(async () => expect(await standing(watching, worker)).toMatchObject({ state: 'live', overlap: 10 }));
   for (let at = 0; at < 12; at++) await Promise.all([ask(watching, prompt(0)), ask(off, prompt(0))]);
-  expect(await standing(watching, worker)).toMatchObject({ state: 'untrusted', overlap: 10 });
+  await vi.waitFor(async () => expect(await standing(watching, worker)).toMatchObject({ state: 'untrusted', overlap: 10 }), { timeout: 5_000 });
   expect(await standing(off, worker)).toEqual({ overlap: 10 });
 });
 
 test('a burst of equal prompts is no contradiction: its events are only late', async () => {
   const worker = await cluster.worker({ delayMs: 5 });
   const router = await cluster.router();
+  await vi.waitFor(async () => expect(await standing(router, worker)).toMatchObject({ state: 'live' }));
   await Promise.all(Array.from({ length: 30 }, () => ask(router, prompt(0, 400))));
+  await sleep(1_100);
   expect(await standing(router, worker)).toMatchObject({ state: 'live', level: 'exact' });
 });
 
@@ -55,6 +58,7 @@ test('an engine that says nothing of its cache is not judged by it', async () =>
   const worker = await cluster.worker();
   worker.says = () => undefined;
   const router = await cluster.router();
+  await vi.waitFor(async () => expect(await standing(router, worker)).toMatchObject({ state: 'live' }));
   for (let at = 0; at < 12; at++) await ask(router, prompt(0));
   expect(await standing(router, worker)).toMatchObject({ state: 'live', level: 'exact' });
 });
@@ -65,6 +69,7 @@ test('metrics show how ranks are trusted, and no longer when the router is gone'
   const router = await KvRouter.open(runtime, cluster.path, { blockSize: cluster.blockSize });
   await router.ready();
   await ask(router, prompt(0));
+  await vi.waitFor(async () => expect(await standing(router, worker)).toMatchObject({ state: 'live' }));
   await vi.waitFor(async () => expect(await runtime.metrics.text()).toMatch(/dynamo_component_router_trust_ranks\{.*state="live".*\} 1\n/));
   expect(await runtime.metrics.text()).toMatch(new RegExp(`router_trust_level\\{.*rank_worker="${worker.id}".*\\} 2\\n`));
   await router[Symbol.asyncDispose]();

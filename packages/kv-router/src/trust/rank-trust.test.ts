@@ -63,11 +63,11 @@ const stories: readonly { readonly name: string; readonly steps: readonly Step[]
   {
     name: 'a rank without a publisher is silent once it has served',
     steps: [
-      [0, 'none', 'live', 'exact'],
-      [1, 'owes', 'live', 'exact'],
-      [1, 'owes', 'live', 'exact'],
-      [1, 'owes', 'live', 'exact'],
-      [1, 'owes', 'live', 'exact'],
+      [0, 'none', 'lagging', 'exact'],
+      [1, 'owes', 'lagging', 'exact'],
+      [1, 'owes', 'lagging', 'exact'],
+      [1, 'owes', 'lagging', 'exact'],
+      [1, 'owes', 'lagging', 'exact'],
       [12, 'none', 'silent', 'approximate'],
     ],
   },

@@ -52,6 +52,7 @@ export class RankTrust {
   #loadSince: number | undefined;
   #healedAt = -Infinity;
   #state: TrustState = 'lagging';
+  #suspect = false;
 
   constructor(rules: TrustRules = trustRules) {
     this.#rules = rules;
@@ -68,7 +69,12 @@ export class RankTrust {
 
   /** Whether decisions for this rank should be kept, so that there is something to fall back on. */
   get suspect(): boolean {
-    return this.#state !== 'live' || this.#exact.someWrong || this.#owed > 0;
+    return this.#suspect;
+  }
+
+  /** Whether its events are complete as far as they were heard: only then an answer can contradict them. */
+  get heard(): boolean {
+    return this.#heard?.state === 'live';
   }
 
   /** Takes how the publisher is heard now, and lets time pass. */
@@ -110,6 +116,7 @@ export class RankTrust {
     if (this.#exact.mostlyWrong) this.#contradicted = true;
     else if (this.#contradicted && this.#exact.mostlyRight) this.#contradicted = false;
     this.#state = this.#stateNow(now);
+    this.#suspect = this.level !== 'exact' || this.#exact.someWrong || this.#isQuiet(now, this.#rules.silentMs / 2);
     if (this.level === 'exact') {
       this.#loadSince = undefined;
       this.#approximate.clear();
@@ -120,11 +127,15 @@ export class RankTrust {
   }
 
   #stateNow(now: number): TrustState {
-    const { lagMs, silentMs, silentPrompts } = this.#rules;
+    const { lagMs, silentMs } = this.#rules;
     if (this.#contradicted) return 'untrusted';
     if (this.#heard?.state === 'degraded') return 'gapped';
     if (this.#lagSince !== undefined && now - this.#lagSince >= lagMs) return 'gapped';
-    if (this.#owed >= silentPrompts && now - this.#owedSince >= silentMs) return 'silent';
-    return this.#heard?.state === 'recovering' ? 'lagging' : 'live';
+    if (this.#isQuiet(now, silentMs)) return 'silent';
+    return this.heard ? 'live' : 'lagging';
+  }
+
+  #isQuiet(now: number, forMs: number): boolean {
+    return this.#owed >= this.#rules.silentPrompts && now - this.#owedSince >= forMs;
   }
 }

@@ -30,7 +30,25 @@ export interface Expectation {
   readonly device: number;
   readonly all: number;
   readonly predicted?: number;
+  /** Whether the rank's events were complete then. */
+  readonly heard: boolean;
 }
+
+/** An answer that knows of more than the rank had told of. */
+interface Late {
+  readonly expected: Expectation;
+  readonly cached: number;
+  readonly holds: () => number;
+  readonly trust: RankTrust;
+  readonly at: number;
+}
+
+/** How long events may be on their way, in milliseconds, and how many answers may wait for them; what comes beyond is not judged. */
+const lateMs = 1_000;
+const mostLate = 256;
+
+/** By how many blocks an expectation may be off: engines read the last block again, and blocks go while a request waits. */
+const slackOf = ({ blocks }: Expectation): number => Math.max(2, Math.ceil(blocks / 10));
 
 /** Keeps what each rank's events are worth, and puts something else in their place for those ranks that are not believed. */
 export class TrustTable {
@@ -41,6 +59,8 @@ export class TrustTable {
   #predictions: PrefixIndex | undefined;
   #lowered: readonly number[] = [];
   /** By rank, for those lowered: what the events said before it was replaced. */
+  /** In the order in which they came. */
+  readonly #late: Late[] = [];
   readonly #said = new Map<number, { device: number; all: number }>();
 
   constructor(parts: TrustParts) {
@@ -90,7 +110,7 @@ export class TrustTable {
       ? this.#said.get(rank)
       : { device: own, all: own + (host[rank] ?? 0) + (disk[rank] ?? 0) + (external[rank] ?? 0) };
     const blocks = prompt.local.length;
-    const expectation = { rank, blocks, device: said?.device ?? 0, all: said?.all ?? 0 };
+    const expectation = { rank, blocks, device: said?.device ?? 0, all: said?.all ?? 0, heard: trust.heard };
     if (!trust.suspect) return expectation;
     this.#predictions ??= this.#parts.predictions();
     const predicted = this.#predictions.overlaps(prompt).device[rank] ?? 0;
@@ -104,28 +124,32 @@ export class TrustTable {
   }
 
   /**
-   * The engine says how many tokens it had cached. `holds` looks the rank up again: what it told in the meantime, such as of
-   * a burst of equal prompts, was only late.
+   * The engine says how many tokens it had cached. Where that is more than was known, `holds` looks the rank up again after a
+   * while: what it tells of in the meantime, such as of a burst of equal prompts, was only late.
    */
   answered(expected: Expectation, cached: number, holds: () => number): void {
+    const trust = this.#ranks.get(expected.rank);
+    if (trust === undefined || !expected.heard || !trust.heard) return;
+    const now = this.#parts.clock();
+    const { blockSize } = this.#parts;
+    if (cached <= expected.all * blockSize + slackOf(expected) * blockSize) this.#judge(trust, { expected, cached, most: expected.all });
+    else if (this.#late.length < mostLate) this.#late.push({ expected, cached, holds, trust, at: now });
+  }
+
+  #judgeLate(now: number): void {
+    while (this.#late[0] !== undefined && now - this.#late[0].at >= lateMs) {
+      const { expected, cached, holds, trust } = this.#late.shift() as Late;
+      // The number of a rank that is gone may be another's.
+      if (this.#ranks.get(expected.rank) === trust) this.#judge(trust, { expected, cached, most: Math.max(expected.all, holds()) });
+    }
+  }
+
+  #judge(trust: RankTrust, { expected, cached, most }: { expected: Expectation; cached: number; most: number }): void {
     const { blockSize, clock } = this.#parts;
-    const { rank, blocks, device, all, predicted } = expected;
-    const trust = this.#ranks.get(rank);
-    if (trust === undefined) return;
-    const slack = Math.max(2, Math.ceil(blocks / 10)) * blockSize;
-    const late = cached > all * blockSize + slack;
-    const most = late ? Math.max(all, holds()) : all;
-    trust.answered(
-      {
-        exact: { least: device * blockSize, most: most * blockSize },
-        ...(predicted === undefined
-          ? {}
-          : { approximate: late ? Math.max(predicted * blockSize, Math.min(cached, most * blockSize)) : predicted * blockSize }),
-        cached,
-        slack,
-      },
-      clock(),
-    );
+    const { device, predicted } = expected;
+    const approximate = predicted === undefined ? {} : { approximate: predicted * blockSize };
+    const exact = { least: device * blockSize, most: most * blockSize };
+    trust.answered({ exact, ...approximate, cached, slack: slackOf(expected) * blockSize }, clock());
     this.#settle();
   }
 
@@ -146,7 +170,7 @@ export class TrustTable {
     return (rank) => {
       const trust = this.#ranks.get(rank);
       const report = reports.length > 0 ? this.#reports.get(rank) : undefined;
-      return { state: trust?.state ?? 'live', level: trust?.level ?? 'exact', ...(report === undefined ? {} : freshness(report, now)) };
+      return { state: trust?.state ?? 'lagging', level: trust?.level ?? 'exact', ...(report === undefined ? {} : freshness(report, now)) };
     };
   }
 
@@ -161,6 +185,7 @@ export class TrustTable {
       this.#of(rank);
     }
     for (const [rank, trust] of this.#ranks) trust.observe(this.#reports.get(rank), now);
+    this.#judgeLate(now);
     this.#settle();
   }
 
