@@ -1,7 +1,7 @@
 import type { Flag } from './flags.ts';
 
 /** What a flag's text means. */
-export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'port' | 'switch';
+export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'number' | 'port' | 'switch';
 
 /** The word after the flag in help. */
 export const placeholders: Readonly<Record<FlagType, string>> = {
@@ -10,6 +10,7 @@ export const placeholders: Readonly<Record<FlagType, string>> = {
   endpoint: 'ns.comp.ep',
   choice: 'word',
   count: 'n',
+  number: 'x',
   port: 'port',
   switch: '',
 };
@@ -24,6 +25,7 @@ export const readers: Readonly<Record<FlagType, (text: string, row: Flag) => Rea
     /^(dyn:\/\/)?[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? text : { expected: "namespace.component.endpoint, each of letters, digits, '-' and '_'" },
   choice: (text, row) => (row.choices?.includes(text) === true ? text : { expected: `one of ${available(row).join(', ')}` }),
   count: (text, row) => whole(text, { least: row.least ?? 0, most: 1_000_000_000 }),
+  number: (text) => (/^\d{1,10}(\.\d{1,10})?$/.test(text) ? Number(text) : { expected: 'a number from 0' }),
   port: (text) => whole(text, { least: 0, most: 65_535 }),
   switch: (text) =>
     ['true', '1', 'yes', 'on'].includes(text.toLowerCase())

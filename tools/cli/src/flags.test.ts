@@ -52,6 +52,20 @@ describe('beside the real frontend', () => {
 });
 
 describe('settling', () => {
+  test("the HTTP server's variables become its options", () => {
+    const env = {
+      DYN_HTTP_SVC_CHAT_PATH: '/talk',
+      DYN_DISABLE_FRONTEND_ADMIN_API: '1',
+      DYN_HTTP_SSE_KEEP_ALIVE_INTERVAL_MS: '250',
+      DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD: '0.5',
+    };
+    expect(frontendOptions(settle('frontend', { '--active-prefill-tokens-threshold': '100' }, env))).toMatchObject({
+      http: { paths: { chat: '/talk' }, admin: false, keepAliveMs: 250 },
+      router: { overload: { decodeBlocks: 0.5, prefillTokens: 100 } },
+    });
+    expect(() => settle('frontend', { '--active-decode-blocks-threshold': 'half' }, {})).toThrow(UsageError);
+  });
+
   test('the table fills every member that has a default', () => {
     expect(settle('serve', {}, {})).toEqual({
       log: 'info',

@@ -3,9 +3,20 @@ import type { Settings } from './settings.ts';
 
 /** The frontend's options out of the settings; absent stays absent, so that the library's defaults count. */
 export function frontendOptions({ frontend, namespace, modelPath }: Settings): FrontendOptions {
-  const { http, router, namespacePrefix, metricsPrefix, bodyLimitMb, migrationLimit, migrationMaxSequence, limits, drainSeconds } = frontend;
-  return {
+  const {
     http,
+    router,
+    namespacePrefix,
+    metricsPrefix,
+    bodyLimitMb,
+    migrationLimit,
+    migrationMaxSequence,
+    limits,
+    drainSeconds,
+    without = {},
+  } = frontend;
+  return {
+    http: { ...http, ...(without.admin === true ? { admin: false } : {}), ...(without.nvext === true ? { nvext: false } : {}) },
     router,
     bodyLimitMb,
     migrationLimit,

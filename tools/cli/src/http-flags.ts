@@ -12,6 +12,56 @@ const limit = (env: string, option: string, row: Row): Flag => ({
   ...row,
 });
 
+/** A route that the same variable renames in the real frontend. */
+const path = (env: string, route: string, usual: string): Flag => ({
+  env: `DYN_HTTP_SVC_${env}_PATH`,
+  type: 'text',
+  fallbackText: usual,
+  help: `Path of the route ${usual}; the usual one is then unknown.`,
+  option: `frontend.http.paths.${route}`,
+  commands: ['serve', 'frontend'],
+});
+
+const paths: readonly Flag[] = [
+  path('CHAT', 'chat', '/v1/chat/completions'),
+  path('CMP', 'completions', '/v1/completions'),
+  path('EMB', 'embeddings', '/v1/embeddings'),
+  path('CLASSIFY', 'classify', '/v1/classify'),
+  path('POOLING', 'pooling', '/v1/pooling'),
+  path('MODELS', 'models', '/v1/models'),
+  path('HEALTH', 'health', '/health'),
+  path('LIVE', 'live', '/live'),
+  path('METRICS', 'metrics', '/metrics'),
+];
+
+/** What the real frontend calls a switch that takes something away. */
+const off = (env: string, option: string, help: string): Flag => ({
+  env: `DYN_DISABLE_FRONTEND_${env}`,
+  type: 'switch',
+  fallbackText: 'false',
+  help,
+  option: `frontend.without.${option}`,
+  commands: ['serve', 'frontend'],
+});
+
+const waits = (env: string, option: string, help: string): Flag => ({
+  env,
+  type: 'count',
+  least: 1,
+  help,
+  option: `frontend.http.${option}`,
+  commands: ['serve', 'frontend'],
+});
+
+/** Thresholds beyond which a worker gets no more requests. */
+const busy = (name: string, option: string, row: Pick<Flag, 'type' | 'help'>): Flag => ({
+  flag: `--active-${name}`,
+  env: `DYN_ACTIVE_${name.replaceAll('-', '_').toUpperCase()}`,
+  option: `frontend.router.overload.${option}`,
+  commands: ['serve', 'frontend'],
+  ...row,
+});
+
 /** The HTTP server's options beside its address: rows of the flag table. */
 export const httpFlags: readonly Flag[] = [
   limit('DYN_HTTP_MAX_CONCURRENT_REQUESTS', 'concurrent', { help: 'How many requests are answered at once, in each process. No limit by default.' }),
@@ -48,4 +98,29 @@ export const httpFlags: readonly Flag[] = [
     option: 'frontend.drainSeconds',
     commands: ['serve', 'frontend'],
   },
+  ...paths,
+  off('ADMIN_API', 'admin', 'Takes /busy_threshold away.'),
+  off('NVEXT', 'nvext', 'Takes every effect from nvext and from the headers that name instances and ranks; nvext is still checked.'),
+  waits(
+    'DYN_HTTP_SSE_KEEP_ALIVE_INTERVAL_MS',
+    'keepAliveMs',
+    'Comment in an event stream after so many milliseconds without an event. None by default.',
+  ),
+  waits(
+    'DYN_HTTP_PRE_COMMIT_ERROR_PEEK_MS',
+    'errorPeekMs',
+    "How long an event stream waits for a worker's early error, in milliseconds, so that it can be a status. By default such an error is an event.",
+  ),
+  busy('decode-blocks-threshold', 'decodeBlocks', {
+    type: 'number',
+    help: "Part of a worker's KV blocks, 0 to 1: one that uses more of them gets no requests. Off by default.",
+  }),
+  busy('prefill-tokens-threshold', 'prefillTokens', {
+    type: 'count',
+    help: 'Prompt tokens: a worker that reads more of them at once gets no requests. Off by default.',
+  }),
+  busy('prefill-tokens-threshold-frac', 'prefillFraction', {
+    type: 'number',
+    help: 'The same as part of the tokens that a worker takes in a step. Off by default.',
+  }),
 ];

@@ -8,7 +8,7 @@ const laterFlags: ReadonlySet<string> = new Set(
   --enable-streaming-reasoning-dispatch --reasoning-field-name --exclude-tools-when-tool-choice-none
   --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback --trust-remote-code
   --enforce-disagg --router-min-initial-workers --router-session-affinity-ttl-secs --router-session-affinity-mode
-  --active-decode-blocks-threshold --active-prefill-tokens-threshold --active-prefill-tokens-threshold-frac --load-aware
+  --load-aware
   --router-kv-overlap-score-credit --router-kv-overlap-score-credit-decay --router-prefill-load-scale
   --router-decode-active-request-weight --router-host-cache-hit-weight --router-disk-cache-hit-weight
   --router-temperature --router-kv-events --kv-events --router-replica-sync --router-track-active-blocks

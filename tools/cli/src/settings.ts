@@ -1,3 +1,4 @@
+import type { FrontendOptions, HttpOptions } from '@dynamo/llm';
 import type { PolicyName } from '@dynamo/runtime';
 import { type CommandName, type Flag, flags } from './flags.ts';
 import type { EngineName } from './engines/index.ts';
@@ -29,8 +30,10 @@ export interface Settings {
     readonly eventPlane: 'nats' | 'zmq';
   };
   readonly frontend: {
-    readonly http: { readonly host: string; readonly port: number };
-    readonly router: { readonly mode: PolicyName };
+    readonly http: { readonly host: string; readonly port: number } & HttpOptions;
+    readonly router: { readonly mode: PolicyName; readonly overload?: NonNullable<NonNullable<FrontendOptions['router']>['overload']> };
+    /** What is switched off. */
+    readonly without?: { readonly admin?: boolean; readonly nvext?: boolean };
     readonly namespacePrefix?: string;
     readonly metricsPrefix?: string;
     readonly migrationLimit: number;

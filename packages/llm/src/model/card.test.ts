@@ -35,6 +35,36 @@ test('aliases and user data stand where the real one has them', async () => {
   expect(JSON.stringify(card).replaceAll(tiny, '<MODEL>')).toBe(JSON.stringify(expected));
 });
 
+test.each([
+  ['text', { input: 'text' }],
+  ['embedding', { surfaces: ['embedding'] }],
+  ['classify_pooling', { input: 'text', surfaces: ['pooling', 'classify'] }],
+  ['rerank', { input: 'text', surfaces: ['rerank'] }],
+] as const)('a card of kind %s is the one that the real registration writes, member for member', async (name, options) => {
+  const row = (read('cards.json') as any[]).find((candidate) => candidate.name === name);
+  const card = await cardFromDirectory(tiny, { name, ...options });
+  expect(JSON.stringify(card).replaceAll(tiny, '<MODEL>')).toBe(JSON.stringify(row.entries[0].value.card_json));
+});
+
+test("a template of the operator's own is named as such", async () => {
+  const file = (read('cards.json') as any[]).find(({ name }) => name === 'userdata_alias_template').entries[0].value.card_json.chat_template_file;
+  const path = fileURLToPath(new URL('../../../../vectors/llm/README.md', import.meta.url));
+  const card = await cardFromDirectory(tiny, { chatTemplate: path });
+  expect(Object.keys(card.chat_template_file?.hf_chat_template ?? {})).toEqual(Object.keys(file.hf_chat_template));
+  expect(card.chat_template_file).toMatchObject({ hf_chat_template: { is_custom: true, file: { path } } });
+  await expect(cardFromDirectory(tiny, { chatTemplate: '/nowhere.jinja' })).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('what a real frontend would stumble over is refused', async () => {
+  const refused = (options: object, message: string): Promise<void> =>
+    expect(cardFromDirectory(tiny, options)).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining(message) });
+  await refused({ surfaces: ['classify', 'chat'] }, "'classify' can't be offered with input 'tokens'");
+  await refused({ surfaces: [] }, 'at least one');
+  await refused({ surfaces: ['songs'] }, "'songs' is unknown");
+  await refused({ input: 'tensor', surfaces: ['chat'] }, "'chat' can't be offered with input 'tensor'");
+  await refused({ input: 'air' }, "input 'air'");
+});
+
 test('a folder that is missing or holds no model is named', async () => {
   await expect(cardFromDirectory('/nowhere')).rejects.toMatchObject({ code: 'not_found', message: "model folder '/nowhere' does not exist" });
   await expect(cardFromDirectory(fileURLToPath(registration))).rejects.toMatchObject({
