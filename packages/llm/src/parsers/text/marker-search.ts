@@ -1,0 +1,45 @@
+/** Where a marker was found. */
+export interface FoundMarker {
+  readonly marker: string;
+  readonly at: number;
+  readonly end: number;
+}
+
+/**
+ * Finds the first of several literal markers, and says how much of a text's end may be the beginning of one.
+ *
+ * No marker may begin another: which of the two it is could depend on how the text was cut into pieces.
+ */
+export class MarkerSearch {
+  readonly markers: readonly string[];
+  readonly #any: RegExp | undefined;
+  readonly #first: ReadonlySet<number>;
+  readonly #longest: number;
+
+  constructor(markers: readonly string[]) {
+    this.markers = markers;
+    this.#any = markers.length === 0 ? undefined : new RegExp(markers.map((marker) => marker.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'), 'g');
+    this.#first = new Set(markers.map((marker) => marker.charCodeAt(0)));
+    this.#longest = Math.max(0, ...markers.map((marker) => marker.length));
+  }
+
+  /** The first marker at or behind `from`. */
+  find(text: string, from: number): FoundMarker | undefined {
+    const any = this.#any;
+    if (any === undefined) return undefined;
+    any.lastIndex = from;
+    const found = any.exec(text);
+    return found === null ? undefined : { marker: found[0], at: found.index, end: found.index + found[0].length };
+  }
+
+  /** How many of the last characters, none before `from`, may begin a marker that is still to come. */
+  begun(text: string, from: number): number {
+    const length = text.length;
+    for (let at = Math.max(from, length - this.#longest + 1); at < length; at++) {
+      if (!this.#first.has(text.charCodeAt(at))) continue;
+      const rest = text.slice(at);
+      if (this.markers.some((marker) => marker.startsWith(rest))) return length - at;
+    }
+    return 0;
+  }
+}

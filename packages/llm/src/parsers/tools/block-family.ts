@@ -1,0 +1,117 @@
+import { Cutter, type Reading } from '../text/cutter.ts';
+import { MarkerSearch } from '../text/marker-search.ts';
+import { type CallId, dashedId, EventList } from './events.ts';
+import type { ParserEvent, ToolParser, ToolParserRun, ToolSpec, WholeCall } from './parser.ts';
+
+/** How a family marks its calls: blocks between two markers, perhaps within a section. */
+export interface BlockFamily {
+  /** Markers around all calls of an answer; what is in between and no call is dropped. */
+  readonly section?: { readonly open: readonly string[]; readonly close: readonly string[] };
+  /** Whether calls count outside of a section too; always, where the family has none. */
+  readonly loose?: boolean;
+  /** Markers around one call. */
+  readonly open: readonly string[];
+  readonly close: readonly string[];
+  /** The calls of one block; none where it can't be read. `cut` is true where the answer ended before the block did. */
+  readonly read: (block: string, tools: readonly ToolSpec[], cut: boolean) => readonly WholeCall[];
+  readonly id?: CallId;
+  readonly always?: boolean;
+  readonly guided?: boolean;
+}
+
+/** A parser for a family whose calls are blocks of markup. */
+export function blockFamily(family: BlockFamily): ToolParser {
+  const { section } = family;
+  const rules: Rules = {
+    ...family,
+    outside: new MarkerSearch([...(section?.open ?? []), ...(section === undefined || family.loose === true ? family.open : [])]),
+    inside: new MarkerSearch([...(section?.close ?? []), ...family.open]),
+    ends: new MarkerSearch(family.close),
+    opens: new Set(family.open),
+    sections: new Set(section?.open),
+  };
+  return {
+    start: (tools, { uuid }) => new BlockRun(rules, tools, uuid),
+    ...(family.always === undefined ? {} : { always: family.always }),
+    ...(family.guided === undefined ? {} : { guided: family.guided }),
+  };
+}
+
+interface Rules extends BlockFamily {
+  readonly outside: MarkerSearch;
+  readonly inside: MarkerSearch;
+  readonly ends: MarkerSearch;
+  readonly opens: ReadonlySet<string>;
+  readonly sections: ReadonlySet<string>;
+}
+
+class BlockRun implements ToolParserRun {
+  readonly #rules: Rules;
+  readonly #tools: readonly ToolSpec[];
+  readonly #events: EventList;
+  readonly #cutter: Cutter;
+  readonly #outside: Reading;
+  readonly #inside: Reading;
+  readonly #block: Reading;
+  /** Where the block that is being read stands. */
+  #around: Reading;
+  /** The block so far; only joined, never searched, until it is whole. */
+  #text = '';
+
+  constructor(rules: Rules, tools: readonly ToolSpec[], uuid: () => string) {
+    this.#rules = rules;
+    this.#tools = tools;
+    this.#events = new EventList(uuid, rules.id ?? dashedId);
+    this.#outside = {
+      ends: rules.outside,
+      text: (piece) => this.#events.text(piece),
+      marker: (marker) => {
+        this.#events.markup();
+        return rules.sections.has(marker) ? this.#inside : this.#open(this.#outside);
+      },
+    };
+    this.#inside = {
+      ends: rules.inside,
+      text: () => undefined,
+      marker: (marker) => (rules.opens.has(marker) ? this.#open(this.#inside) : this.#outside),
+    };
+    this.#block = {
+      ends: rules.ends,
+      text: (piece) => {
+        this.#text += piece;
+      },
+      marker: () => {
+        this.#close(false);
+        return this.#around;
+      },
+    };
+    this.#around = this.#outside;
+    this.#cutter = new Cutter(this.#outside);
+  }
+
+  push(text: string): readonly ParserEvent[] {
+    this.#cutter.push(text);
+    return this.#events.take();
+  }
+
+  end(): readonly ParserEvent[] {
+    const rest = this.#cutter.rest();
+    if (this.#cutter.reading === this.#outside) this.#events.text(rest);
+    else if (this.#cutter.reading === this.#block) {
+      this.#text += rest;
+      this.#close(true);
+    }
+    return this.#events.close();
+  }
+
+  #open(around: Reading): Reading {
+    this.#around = around;
+    this.#text = '';
+    return this.#block;
+  }
+
+  #close(cut: boolean): void {
+    for (const call of this.#rules.read(this.#text, this.#tools, cut)) this.#events.call(call);
+    this.#text = '';
+  }
+}

@@ -1,0 +1,179 @@
+import { JsonScan } from '../text/json-scan.ts';
+import { EventList } from './events.ts';
+import { callsOf } from './json-calls.ts';
+import type { ParserEvent, ToolParserRun } from './parser.ts';
+
+/** Most text that is waited through for the JSON of a demanded call. */
+const maxLead = 1 << 20;
+
+/**
+ * Reads the calls of an answer whose client demanded one: a list of `{name, parameters}`, or the bare arguments of the
+ * function that was named (spec llm 6). Arguments come piece by piece, as 1.6.1 sends them.
+ *
+ * Text before the JSON is dropped when the JSON comes and stays text when it doesn't.
+ */
+export class GuidedRun implements ToolParserRun {
+  readonly #events: EventList;
+  /** The function whose bare arguments may come. */
+  readonly #named: string | undefined;
+  #reading: 'lead' | 'object' | 'arguments' | 'between' = 'lead';
+  #lead = '';
+  #bracket = '';
+  #scan = new JsonScan();
+  #item: ItemHead | undefined;
+  #call = 0;
+
+  constructor(uuid: () => string, named: string | undefined) {
+    this.#events = new EventList(uuid);
+    this.#named = named;
+  }
+
+  push(text: string): readonly ParserEvent[] {
+    for (let at = 0; at < text.length;) at = this.#step(text, at);
+    return this.#events.take();
+  }
+
+  end(): readonly ParserEvent[] {
+    if (this.#reading === 'arguments') this.#events.finish(this.#call);
+    else if (this.#reading === 'lead') this.#events.text(this.#lead + this.#bracket);
+    return this.#events.close();
+  }
+
+  #step(text: string, at: number): number {
+    if (this.#reading === 'arguments') return this.#inArguments(text, at);
+    if (this.#reading === 'object') return this.#inObject(text, at);
+    const char = text[at] as string;
+    if (this.#reading === 'between') {
+      if (char === '{') this.#open();
+      return char === '{' ? at : at + 1;
+    }
+    return this.#inLead(text, at, char);
+  }
+
+  /** Before the JSON: `[` must be followed by an object, or it was text. */
+  #inLead(text: string, at: number, char: string): number {
+    if (this.#bracket !== '' && !' \n\r\t{'.includes(char)) {
+      this.#lead += this.#bracket;
+      this.#bracket = '';
+    }
+    if (char === '{') {
+      if (this.#named !== undefined && this.#bracket === '') {
+        this.#begin(this.#named);
+        this.#scan = new JsonScan();
+      } else this.#open();
+      return at;
+    }
+    if (char === '[') this.#bracket = char;
+    else if (this.#bracket !== '') this.#bracket += char;
+    else {
+      const end = nextBrace(text, at);
+      this.#lead += text.slice(at, end);
+      if (this.#lead.length > maxLead) this.#spill();
+      return end;
+    }
+    return at + 1;
+  }
+
+  #spill(): void {
+    this.#events.text(this.#lead);
+    this.#lead = '';
+  }
+
+  #open(): void {
+    this.#reading = 'object';
+    this.#item = new ItemHead();
+    this.#scan = new JsonScan();
+  }
+
+  #inObject(text: string, at: number): number {
+    const item = this.#item as ItemHead;
+    const from = item.feed(text, at);
+    if (item.name !== undefined && item.atArguments && text[from] === '{') {
+      this.#begin(item.name);
+      this.#scan = new JsonScan();
+      return from;
+    }
+    if (item.ended) {
+      for (const call of callsOf(item.text) ?? []) this.#events.call(call);
+      this.#reading = 'between';
+    }
+    return from;
+  }
+
+  #begin(name: string): void {
+    this.#call = this.#events.start(name);
+    this.#reading = 'arguments';
+  }
+
+  #inArguments(text: string, at: number): number {
+    const end = this.#scan.feed(text, at);
+    this.#events.arguments(this.#call, text.slice(at, end));
+    if (!this.#scan.done && !this.#scan.failed) return end;
+    this.#events.finish(this.#call);
+    this.#reading = 'between';
+    return end;
+  }
+}
+
+function nextBrace(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) if (text[at] === '{' || text[at] === '[') return at;
+  return text.length;
+}
+
+/** Follows an object up to its arguments, or to its end where the name comes last. */
+class ItemHead {
+  text = '';
+  name: string | undefined;
+  ended = false;
+  #depth = 0;
+  #string: string | undefined;
+  #escaped = false;
+  #key: string | undefined;
+  #value = false;
+
+  /** Whether the value of the arguments comes next. */
+  get atArguments(): boolean {
+    return this.#depth === 1 && this.#value && (this.#key === 'parameters' || this.#key === 'arguments');
+  }
+
+  /** Reads up to the arguments or the object's end. */
+  feed(text: string, from: number): number {
+    let at = from;
+    for (; at < text.length && !this.ended; at++) {
+      const char = text[at] as string;
+      if (this.name !== undefined && this.atArguments && char === '{') break;
+      this.#read(char);
+    }
+    this.text += text.slice(from, at);
+    return at;
+  }
+
+  #read(char: string): void {
+    if (this.#string !== undefined) {
+      if (this.#escaped) this.#escaped = false;
+      else if (char === '\\') this.#escaped = true;
+      else if (char === '"') return this.#closeString();
+      this.#string += char;
+    } else if (char === '"') this.#string = '';
+    else if (char === '{' || char === '[') this.#depth++;
+    else if (char === '}' || char === ']') this.ended = --this.#depth === 0;
+    else if (this.#depth === 1 && char === ':') this.#value = true;
+    else if (this.#depth === 1 && char === ',') this.#value = false;
+  }
+
+  #closeString(): void {
+    const text = this.#string ?? '';
+    this.#string = undefined;
+    if (this.#depth !== 1) return;
+    if (!this.#value) this.#key = text;
+    else if (this.#key === 'name') this.name = text.includes('\\') ? unescaped(text) : text;
+  }
+}
+
+function unescaped(text: string): string {
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,200 @@
+import { JsonScan } from '../text/json-scan.ts';
+import { MarkerSearch } from '../text/marker-search.ts';
+import { EventList } from './events.ts';
+import { callMembers, callsOf } from './json-calls.ts';
+import type { ParserEvent, ToolParser, ToolParserRun } from './parser.ts';
+
+/** How a family marks calls that are JSON objects, or lists of them. */
+export interface JsonFamily {
+  /** Markers before the JSON; one that ends in `[` is the beginning of the list itself. */
+  readonly open: readonly string[];
+  /** Markers behind it; a family may have none, and a model may forget its own. */
+  readonly close?: readonly string[];
+  /** What may stand between two calls of one marker. */
+  readonly separator?: string;
+  /** Whether a call may come without a marker, as a JSON object or list in the text; default true. */
+  readonly bare?: boolean;
+  /** What becomes of marked text that is no call; default `drop`, as in 1.6.1. */
+  readonly garbage?: 'drop' | 'text';
+  /** What becomes of a marked call that the answer's end cuts off; default `drop`. */
+  readonly truncated?: 'drop' | 'text';
+}
+
+/** A parser for a family whose calls are JSON. */
+export function jsonFamily(family: JsonFamily): ToolParser {
+  const bare = family.bare ?? true;
+  const rules: Rules = {
+    ...family,
+    bare,
+    opens: new MarkerSearch(family.open),
+    closes: new MarkerSearch(family.close ?? []),
+  };
+  return { start: (_tools, { uuid, demanded }) => new JsonRun(demanded === true ? { ...rules, bare: false } : rules, uuid) };
+}
+
+interface Rules extends JsonFamily {
+  readonly opens: MarkerSearch;
+  readonly closes: MarkerSearch;
+  readonly bare: boolean;
+}
+
+/** Most white space and marker that is waited for behind a call before it counts as text. */
+const maxTail = 1024;
+const space = (char: string | undefined): boolean => char === ' ' || char === '\n' || char === '\r' || char === '\t';
+
+/** `text`: outside of calls. `value`: behind an opening marker. `bare`: in what may be a call without one. `behind`: after a marked call. `garbage`: in marked text that is none. */
+type Mode = 'text' | 'value' | 'bare' | 'behind' | 'garbage';
+
+class JsonRun implements ToolParserRun {
+  readonly #rules: Rules;
+  readonly #events: EventList;
+  #mode: Mode = 'text';
+  #scan = new JsonScan();
+  /** The marker and JSON of the call so far; only joined, never searched, until it is whole. */
+  #marker = '';
+  #json = '';
+  /** Whether the value has begun, behind white space. */
+  #begun = false;
+  #held = '';
+
+  constructor(rules: Rules, uuid: () => string) {
+    this.#rules = rules;
+    this.#events = new EventList(uuid);
+  }
+
+  push(piece: string): readonly ParserEvent[] {
+    const text = this.#held === '' ? piece : this.#held + piece;
+    this.#held = '';
+    for (let at = 0; at < text.length;) at = this.#step(text, at);
+    return this.#events.take();
+  }
+
+  end(): readonly ParserEvent[] {
+    const rest = this.#held;
+    this.#held = '';
+    if (this.#mode === 'bare') this.#events.text(this.#json + rest);
+    else if (this.#mode === 'text' || this.#mode === 'behind') this.#events.text(rest);
+    else if (this.#rules.truncated === 'text' && this.#mode === 'value') this.#events.text(this.#marker + this.#json + rest);
+    this.#mode = 'text';
+    return this.#events.close();
+  }
+
+  #step(text: string, at: number): number {
+    if (this.#mode === 'text') return this.#inText(text, at);
+    if (this.#mode === 'behind') return this.#behind(text, at);
+    if (this.#mode === 'garbage') return this.#inGarbage(text, at);
+    return this.#inValue(text, at);
+  }
+
+  #inText(text: string, at: number): number {
+    const { opens, bare } = this.#rules;
+    const found = opens.find(text, at);
+    const brace = bare ? firstBrace(text, at) : -1;
+    if (found !== undefined && (brace < 0 || found.at <= brace)) {
+      if (found.at > at) this.#events.text(text.slice(at, found.at));
+      this.#events.markup();
+      const listed = found.marker.endsWith('[');
+      this.#enter('value', listed ? found.marker.slice(0, -1) : found.marker);
+      return listed ? found.end - 1 : found.end;
+    }
+    const limit = brace < 0 ? text.length : brace;
+    const begun = opens.begun(text, at);
+    const whole = Math.min(limit, text.length - begun);
+    if (whole > at) this.#events.text(text.slice(at, whole));
+    if (begun > 0 && text.length - begun <= limit) {
+      this.#held = text.slice(text.length - begun);
+      return text.length;
+    }
+    if (brace < 0) return text.length;
+    this.#enter('bare', '');
+    return brace;
+  }
+
+  #enter(mode: 'value' | 'bare', marker: string): void {
+    this.#mode = mode;
+    this.#marker = marker;
+    this.#json = '';
+    this.#begun = false;
+    this.#scan = mode === 'bare' ? new JsonScan(callMembers) : new JsonScan();
+  }
+
+  #inValue(text: string, from: number): number {
+    let at = from;
+    if (!this.#begun) {
+      while (at < text.length && space(text[at])) at++;
+      this.#json += text.slice(from, at);
+      if (at === text.length) return at;
+      this.#begun = true;
+    }
+    const end = this.#scan.feed(text, at);
+    this.#json += text.slice(at, end);
+    if (this.#scan.failed) this.#failed();
+    if (this.#scan.done) this.#whole();
+    return end;
+  }
+
+  #whole(): void {
+    const bare = this.#mode === 'bare';
+    const calls = callsOf(this.#json, { complete: bare });
+    if (calls === undefined) {
+      if (bare || this.#rules.garbage === 'text') this.#release();
+      else this.#mode = 'garbage';
+      return;
+    }
+    for (const call of calls) this.#events.call(call);
+    this.#mode = bare && this.#rules.separator === undefined ? 'text' : 'behind';
+  }
+
+  /** The value turned out to be no JSON: what was read of it is text, or is dropped with what follows. */
+  #failed(): void {
+    if (this.#mode === 'value' && this.#rules.garbage !== 'text') this.#mode = 'garbage';
+    else this.#release();
+  }
+
+  #release(): void {
+    this.#events.text(this.#marker + this.#json);
+    this.#mode = 'text';
+  }
+
+  #inGarbage(text: string, at: number): number {
+    const found = this.#rules.closes.find(text, at);
+    if (found !== undefined) {
+      this.#mode = 'text';
+      return found.end;
+    }
+    const begun = this.#rules.closes.begun(text, at);
+    if (begun > 0) this.#held = text.slice(text.length - begun);
+    return text.length;
+  }
+
+  /** Behind a call: its closing marker, another call, or text again. */
+  #behind(text: string, from: number): number {
+    let at = from;
+    let separated = false;
+    const { separator, closes } = this.#rules;
+    while (at < text.length && (space(text[at]) || (!separated && text[at] === separator))) separated ||= text[at++] === separator;
+    const rest = text.slice(at, at + maxTail);
+    const undecided = rest === '' || closes.markers.some((close) => close.length > rest.length && close.startsWith(rest));
+    if (undecided && text.length - from <= maxTail) {
+      this.#held = text.slice(from);
+      return text.length;
+    }
+    const close = closes.markers.find((marker) => rest.startsWith(marker));
+    if (close !== undefined) {
+      this.#mode = 'text';
+      return at + close.length;
+    }
+    if (rest.startsWith('{') && (separated || closes.markers.length > 0)) {
+      this.#enter('value', '');
+      return at;
+    }
+    this.#mode = 'text';
+    return from;
+  }
+}
+
+function firstBrace(text: string, from: number): number {
+  const brace = text.indexOf('{', from);
+  const bracket = text.indexOf('[', from);
+  return brace < 0 ? bracket : bracket < 0 ? brace : Math.min(brace, bracket);
+}

@@ -1,0 +1,30 @@
+import { compactJson } from '../text/json-text.ts';
+import { type BlockFamily, blockFamily } from './block-family.ts';
+import type { ToolParser } from './parser.ts';
+
+const separator = '<|tool_call_argument_begin|>';
+
+const grammar: BlockFamily = {
+  section: {
+    open: ['<|tool_calls_section_begin|>', '<|tool_call_section_begin|>'],
+    close: ['<|tool_calls_section_end|>', '<|tool_call_section_end|>'],
+  },
+  loose: true,
+  open: ['<|tool_call_begin|>'],
+  close: ['<|tool_call_end|>'],
+  read: (block, _tools, cut) => {
+    const at = block.indexOf(separator);
+    if (cut || at < 0) return [];
+    const id = block.slice(0, at).trim();
+    const name = id.replace(/^functions\./, '').replace(/:\d+$/, '');
+    const written = block.slice(at + separator.length).trim();
+    // What is no JSON is passed on as it is: the client sees what the model wrote (1.6.1).
+    return name === '' ? [] : [{ id, name, arguments: compactJson(written) ?? written }];
+  },
+};
+
+/** Kimi K2: `<|tool_call_begin|>functions.NAME:0<|tool_call_argument_begin|>{…}<|tool_call_end|>`; the header is the call's id. */
+export const kimiK2: ToolParser = blockFamily({ ...grammar, guided: false });
+
+/** Kimi K2.5: the grammar of K2; a demanded call comes as JSON. */
+export const kimiK25: ToolParser = blockFamily(grammar);
