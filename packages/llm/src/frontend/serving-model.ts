@@ -3,6 +3,7 @@ import type { WireCard } from '../model/wire-card.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
 import type { ChatTemplate } from '../template/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { ModelParsers } from '../parsers/for-request.ts';
 import type { surfaceFlags } from '../model/surfaces.ts';
 import type { ThresholdStore } from './thresholds.ts';
 import type { WireRequest } from './wire-request.ts';
@@ -45,6 +46,8 @@ export interface ServingModel extends ModelFiles, ReadyModel {
   /** Parsers that the card names; requests are shaped for them. */
   readonly toolParser?: string;
   readonly reasoningParser?: string;
+  /** The same, found by their names. */
+  readonly parsers: ModelParsers;
   /** Yields raw wire values or chunks that were read straight from the wire: the stage `readChunks` takes both. */
   readonly client: Client<TokenRequest, unknown>;
   /** Whether its router chooses data-parallel ranks itself; without one a rank needs a pinned worker (spec llm 2.1). */

@@ -9,6 +9,7 @@ import { migrating, type MigrationOptions } from '../clients/migrating.ts';
 import { patient, type Patience } from '../clients/patient.ts';
 import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
 import { inputOf, surfacesOf } from '../model/surfaces.ts';
+import { modelParsers } from '../parsers/for-request.ts';
 import type { AnyModel } from './serving-model.ts';
 import { WireRequest } from './wire-request.ts';
 import type { ModelFileStore } from './model-files.ts';
@@ -198,16 +199,23 @@ export class WorkerSet implements AsyncDisposable {
     const common = { name: this.card.display_name, card: this.card, cardChecksum: this.checksum, raw };
     if (inputOf(this.card.model_input) !== 'tokens') return { ...common, input: 'text' };
     const files = await this.#parts.files.load(this.card);
+    const names = parsersOf(this.card);
     const client = migrating(patient(this.#answering(), patience), { ...migration, onMove: (kind) => onMove(this.card.display_name, kind) });
     return {
       ...common,
       ...files,
-      ...parsersOf(this.card),
+      ...names,
+      parsers: modelParsers(names, { tokenizer: files.tokenizer, unknown: (kind, name) => this.#unknownParser(kind, name) }),
       input: 'tokens',
       client,
       choosesRanks: this.#routing !== undefined,
       isOverloaded: (id) => this.isOverloaded(id),
     };
+  }
+
+  #unknownParser(kind: 'tool' | 'reasoning', parser: string): void {
+    const instead = kind === 'tool' ? 'calls stay in the text' : "'basic' reads its thoughts";
+    this.#parts.runtime.log.warn({ model: this.card.display_name, parser }, `a model names an unknown ${kind} parser: ${instead}`);
   }
 
   async #load(): Promise<void> {

@@ -34,7 +34,6 @@ const later: readonly { reason: string; matches: (row: Case) => boolean }[] = [
     matches: ({ name }) =>
       ['GET /health', 'HEAD /health', 'GET /v1/models', 'GET /busy_threshold', 'busy_get2', 'GET /openapi.json', 'GET /docs/'].includes(name),
   },
-  { reason: 'tool and reasoning parsers', matches: ({ model }) => model === 'both' },
   {
     reason: 'media parts in messages',
     matches: ({ name }) => ['image_url_http', 'image_url_data', 'video_audio_url', 'input_audio', 'image_uuid', 'mm_processor_kwargs'].includes(name),
@@ -52,6 +51,7 @@ const fleet: Readonly<Record<string, Parameters<typeof scriptedWorker>[2]>> = {
   tok: { contextLength: 512, aliases: ['tok-alias'] },
   chatonly: { surfaces: ['chat'] },
   componly: { surfaces: ['completions'] },
+  both: { parsers: { tools: 'hermes', reasoning: 'qwen3' } },
   text: { input: 'text' },
   emb: { surfaces: ['embedding'] },
   embtext: { input: 'text', surfaces: ['embedding'] },

@@ -32,10 +32,14 @@ export interface HttpOptions {
   keepAliveMs?: number;
   /** How long an event stream waits for a worker's early error, in milliseconds, so that it can be a status; by default such errors are events. */
   errorPeekMs?: number;
+  /** What a thought's member of a chat answer is called; default `reasoning_content`. */
+  reasoningField?: 'reasoning_content' | 'reasoning';
+  /** Events of their own in chat streams: for each call that is complete, and for each thought that has ended. None by default. */
+  dispatch?: { calls?: boolean; thoughts?: boolean };
 }
 
 /** The same settled. */
-export interface HttpSettings extends Required<Pick<HttpOptions, 'admin' | 'nvext'>> {
+export interface HttpSettings extends Required<Pick<HttpOptions, 'admin' | 'nvext' | 'reasoningField' | 'dispatch'>> {
   readonly paths: RoutePaths;
   readonly keepAliveMs: number | undefined;
   readonly errorPeekMs: number | undefined;
@@ -47,7 +51,7 @@ export interface HttpSettings extends Required<Pick<HttpOptions, 'admin' | 'nvex
  * @throws DynamoError `invalid_argument` for a path without its slash, or one that two routes have.
  */
 export function settleHttp(options: HttpOptions = {}): HttpSettings {
-  const { paths = {}, admin = true, nvext = true, keepAliveMs, errorPeekMs } = options;
+  const { paths = {}, admin = true, nvext = true, keepAliveMs, errorPeekMs, reasoningField = 'reasoning_content', dispatch = {} } = options;
   const given = Object.entries(paths).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== '');
   const settled = { ...usualPaths, ...Object.fromEntries(given) } as RoutePaths;
   const seen = new Map<string, string>();
@@ -61,7 +65,7 @@ export function settleHttp(options: HttpOptions = {}): HttpSettings {
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
       throw invalid(`http.${name} must be a whole number above 0, got ${value}`);
   }
-  return { paths: settled, admin, nvext, keepAliveMs, errorPeekMs };
+  return { paths: settled, admin, nvext, keepAliveMs, errorPeekMs, reasoningField, dispatch };
 }
 
 const invalid = (message: string): DynamoError => new DynamoError('invalid_argument', message);

@@ -1,3 +1,4 @@
+import type { AnswerChunk } from '../stages/parse-answer.ts';
 import type { TextChunk } from '../stages/to-text.ts';
 
 /** Token counts as a client sees them. */
@@ -6,6 +7,7 @@ export interface WireUsage {
   completion_tokens: number;
   total_tokens: number;
   prompt_tokens_details?: unknown;
+  completion_tokens_details?: { reasoning_tokens: number };
 }
 
 /** Counts one engine request's tokens: the prompt as the engine says, else as it was tokenized; the output as it arrived (spec llm 2.2). */
@@ -13,15 +15,19 @@ export class UsageCount {
   #prompt: number;
   #completion = 0;
   #details: unknown;
+  /** Counted for models with a reasoning parser. */
+  #reasoning: number | undefined;
   /** True once a finish reason came: an answer without one has no usage. */
   finished = false;
 
-  constructor(promptTokens: number) {
+  constructor(promptTokens: number, options: { reasoning?: boolean } = {}) {
     this.#prompt = promptTokens;
+    if (options.reasoning === true) this.#reasoning = 0;
   }
 
-  add(chunk: TextChunk): void {
+  add(chunk: AnswerChunk): void {
     this.#completion += chunk.tokenIds.length;
+    if (chunk.reasoningTokens !== undefined && this.#reasoning !== undefined) this.#reasoning += chunk.reasoningTokens;
     if (chunk.finishReason !== undefined) this.finished = true;
     if (chunk.usage === undefined) return;
     this.#prompt = chunk.usage.promptTokens;
@@ -41,6 +47,7 @@ export class UsageCount {
       completion_tokens: this.#completion,
       total_tokens: this.#prompt + this.#completion,
       ...(details === undefined || details === null ? {} : { prompt_tokens_details: details }),
+      ...(this.#reasoning === undefined ? {} : { completion_tokens_details: { reasoning_tokens: this.#reasoning } }),
     };
   }
 }

@@ -20,6 +20,8 @@ export interface CardOptions {
   surfaces?: readonly ('chat' | 'completions' | 'embedding' | 'classify' | 'pooling' | 'rerank')[];
   /** File with a chat template that stands in for the model's own. */
   chatTemplate?: string;
+  /** The parsers of the model's family, by name: what reads tool calls and thoughts off its answers (spec llm 6). */
+  parsers?: { tools?: string; reasoning?: string };
   /** Longest sequence in tokens; that of config.json by default. */
   contextLength?: number;
   /** Passed on to whoever reads the card. */
@@ -79,6 +81,8 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
         kvBlocks: options.capacity?.kvBlocks,
         sequences: options.capacity?.sequences,
         batchedTokens: options.capacity?.batchedTokens,
+        toolParser: options.parsers?.tools,
+        reasoningParser: options.parsers?.reasoning,
       })
       .toWire(),
     media_decoder: null,

@@ -20,10 +20,9 @@ export interface AnswerParserOptions {
 /** Reads one answer with both parsers of its model. */
 export type AnswerRun = ChannelRun;
 
-/** How to read the answers to a request, and which markers come as tokens of their own. */
+/** How to read the answers to a request: a run for each. */
 export interface AnswerParser {
   start(): AnswerRun;
-  readonly tokens: readonly string[];
 }
 
 /** The parser for the answers to a request; undefined where their text is passed on as it is. */
@@ -33,7 +32,7 @@ export function answerParser(options: AnswerParserOptions): AnswerParser | undef
   const family = tools?.channel ?? reasoning?.channel;
   const isOne =
     family !== undefined && (tools === undefined || tools.channel === family) && (reasoning === undefined || reasoning.channel === family);
-  if (isOne) return { start: () => channelRun(family, options), tokens: family.tokens ?? [] };
+  if (isOne) return { start: () => channelRun(family, options) };
   const reading = tools !== undefined && (calls || tools.always === true) ? tools : undefined;
   if (reading === undefined && reasoning === undefined) return undefined;
   const start = (): AnswerRun => {
@@ -43,7 +42,7 @@ export function answerParser(options: AnswerParserOptions): AnswerParser | undef
     if (found === undefined) return thoughts;
     return reasoning?.afterTools === true && options.demanded === undefined ? new ToolsFirst(found, thoughts) : new ThoughtsFirst(thoughts, found);
   };
-  return { start, tokens: [] };
+  return { start };
 }
 
 function channelRun(family: ChannelFamily, options: AnswerParserOptions): AnswerRun {
@@ -53,15 +52,14 @@ function channelRun(family: ChannelFamily, options: AnswerParserOptions): Answer
   const run = filtered(family.start({ tools: options.callable, uuid }), { thoughts, calls });
   if (!calls || options.demanded === undefined) return run;
   const demanded = new DemandedRun(run, { uuid, name: options.demanded.name });
-  const { mark, plain } = run;
   return {
     push: (text) => demanded.push(text),
     end: () => demanded.end(),
     get inside() {
       return run.inside;
     },
-    ...(mark === undefined ? {} : { mark: (marker) => demanded.pass(mark.call(run, marker)) }),
-    ...(plain === undefined ? {} : { plain: (text) => demanded.pass(plain.call(run, text)) }),
+    mark: (marker) => demanded.pass(run.mark?.(marker) ?? []),
+    plain: (text) => demanded.pass(run.plain?.(text) ?? run.push(text)),
   };
 }
 
@@ -116,7 +114,7 @@ class ThoughtsFirst implements AnswerRun {
     const [only] = events;
     if (only === undefined || (events.length === 1 && only.type === 'reasoning')) return events;
     if (events.length === 1) return this.#tools.push((only as { text: string }).text);
-    return events.flatMap((event) => (event.type === 'text' ? this.#tools.push(event.text) : [event]));
+    return events.flatMap((event): readonly ParserEvent[] => (event.type === 'text' ? this.#tools.push(event.text) : [event]));
   }
 }
 
@@ -143,6 +141,6 @@ class ToolsFirst implements AnswerRun {
   }
 
   #pass(events: readonly ParserEvent[]): readonly ParserEvent[] {
-    return events.flatMap((event) => (event.type === 'text' ? this.#thoughts.push(event.text) : [event]));
+    return events.flatMap((event): readonly ParserEvent[] => (event.type === 'text' ? this.#thoughts.push(event.text) : [event]));
   }
 }

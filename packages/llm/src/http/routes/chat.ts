@@ -5,12 +5,13 @@ import { answer } from '../../frontend/answer.ts';
 import type { ServingModel, TextModel } from '../../frontend/serving-model.ts';
 import { type ChatRequest, parseChatRequest } from '../../openai/chat.ts';
 import { engineRequest, variablesOf } from '../../openai/engine-request.ts';
+import { answerParserFor } from '../../parsers/for-request.ts';
 import { passedChat } from '../../openai/passed-request.ts';
 import { renderPrompt } from '../../template/render-prompt.ts';
 import { agentContext, type InputTrigger } from '../agent-context.ts';
 import { annotationEvents } from '../annotations.ts';
 import { AnswerFacts } from '../answer-facts.ts';
-import { type AnswerShape, ChatAnswer, chatEvents } from '../chat-answer.ts';
+import { ChatAnswer, chatEvents, type ChatShape } from '../chat-answer.ts';
 import { type Answering, sendEvents, sendWhole } from '../exchange.ts';
 import { PassedAnswer, type PassedChunk, passedEvents, readPassed } from '../passed-answer.ts';
 import { callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
@@ -38,7 +39,8 @@ async function answerFromTokens(exchange: TextExchange, { asked, model, answerin
   const { request, reply, id } = exchange;
   if (model.template === undefined) throw new DynamoError('not_found', 'Model not found');
   const given = asked.nvext?.token_data ?? undefined;
-  const prompt = given === undefined ? renderPrompt(model.template, asked, variablesOf(asked, model)) : undefined;
+  const variables = variablesOf(asked, model);
+  const prompt = given === undefined ? renderPrompt(model.template, asked, variables) : undefined;
   const tokenIds = given ?? (await model.encode(prompt ?? ''));
   begun.record.input(tokenIds.length);
   const session = agentContext(request.headers, triggerOf(asked));
@@ -47,16 +49,18 @@ async function answerFromTokens(exchange: TextExchange, { asked, model, answerin
   const facts = new AnswerFacts(wantedFields(asked));
   const instance = pinnedInstance(tokens, model);
   if (instance !== undefined) facts.placed.instance = instance;
-  const shape: AnswerShape = {
+  const shape: ChatShape = {
+    http: begun.http,
     id,
     model,
     facts,
-    usage: new UsageCount(tokenIds.length),
+    usage: new UsageCount(tokenIds.length, { reasoning: model.reasoningParser !== undefined }),
     names: { tokenizer: model.tokenizer, asIds: tokens.output?.returnTokensAsTokenIds ?? false },
     includeUsage: asked.stream_options?.include_usage ?? false,
     continuousUsage: asked.stream_options?.continuous_usage_stats ?? false,
   };
-  const call = { ...callOf(exchange), placed: facts.placed, ...(instance === undefined ? {} : { instance }) };
+  const parser = answerParserFor(asked, model.parsers, { variables, prompt });
+  const call = { ...callOf(exchange), parser, placed: facts.placed, ...(instance === undefined ? {} : { instance }) };
   const answering = { ...begun, placed: facts.placed, open: (signal: AbortSignal) => batchesOf(answer(model, tokens, { ...call, signal })) };
   if (asked.stream !== true) await sendWhole(reply, answering, new ChatAnswer(shape));
   else await sendEvents(reply, answering, { writer: chatEvents(shape), opening: annotationEvents(tokens.annotations, { id, prompt, tokenIds }) });

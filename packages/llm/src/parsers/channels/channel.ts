@@ -39,15 +39,14 @@ export function filtered(run: ChannelRun, keep: ChannelFilter): ChannelRun {
   if (keep.thoughts && keep.calls) return run;
   const wanted = ({ type }: ParserEvent): boolean => (type === 'text' ? true : type === 'reasoning' ? keep.thoughts : keep.calls);
   const only = (events: readonly ParserEvent[]): readonly ParserEvent[] => (events.every(wanted) ? events : events.filter(wanted));
-  const { mark, plain } = run;
   return {
     push: (text) => only(run.push(text)),
     end: () => only(run.end()),
     get inside() {
       return run.inside;
     },
-    ...(mark === undefined ? {} : { mark: (marker) => only(mark.call(run, marker)) }),
-    ...(plain === undefined ? {} : { plain: (text) => only(plain.call(run, text)) }),
+    mark: (marker) => only(run.mark?.(marker) ?? []),
+    plain: (text) => only(run.plain?.(text) ?? run.push(text)),
   };
 }
 

@@ -9,7 +9,7 @@ import type { ReasoningParser } from './parser.ts';
 import { basic, deepseekR1, deepseekV3, deepseekV4, deepseekV41, kimiK25, minimaxM2, nemotron3, step3 } from './think-tags.ts';
 
 /** Every reasoning parser by the names that cards give it (spec llm 6). */
-export const reasoningParsers = {
+export const reasoningParsers: Readonly<Record<string, ReasoningParser>> = {
   basic,
   qwen3: basic,
   qwen3_coder: basic,
@@ -45,7 +45,4 @@ export const reasoningParsers = {
   nemotron_nano: deepseekR1,
   nemotron3,
   nemotron_v3: nemotron3,
-} satisfies Record<string, ReasoningParser>;
-
-/** Name of a reasoning parser. */
-export type ReasoningParserName = keyof typeof reasoningParsers;
+};

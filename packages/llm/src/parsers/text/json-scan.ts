@@ -6,7 +6,9 @@ const backslash = 92;
 const space = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
 
 /** Characters that may stand outside strings: literals, numbers and what parts them. */
-const plain = new Set([...' \n\r\t,:-+.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'].map((char) => char.charCodeAt(0)));
+const plain: ReadonlySet<number> = new Set(
+  Array.from(' \n\r\t,:-+.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ', (char) => char.charCodeAt(0)),
+);
 
 /**
  * Follows one JSON object or list through a stream of pieces to its end, looking at each character once.

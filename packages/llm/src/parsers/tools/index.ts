@@ -20,7 +20,7 @@ import { pythonic } from './pythonic.ts';
 import { qwen3, qwen3Coder } from './qwen3-coder.ts';
 
 /** Every tool parser by the names that cards give it (spec llm 6). */
-export const toolParsers = {
+export const toolParsers: Readonly<Record<string, ToolParser>> = {
   default: defaultTools,
   hermes,
   qwen25: hermes,
@@ -57,7 +57,4 @@ export const toolParsers = {
   inkling,
   muse,
   muse_glimmer: muse,
-} satisfies Record<string, ToolParser>;
-
-/** Name of a tool parser. */
-export type ToolParserName = keyof typeof toolParsers;
+};

@@ -19,12 +19,12 @@ export const qwen3Coder: ToolParser = blockFamily({
 export const qwen3: ToolParser = blockFamily({
   open: ['<tool_call>'],
   close: ['</tool_call>'],
-  read: (block, tools, cut) => {
+  read: (block, tools) => {
     if (!block.trimStart().startsWith('<function=')) return callsOf(block) ?? [];
     return block
       .split('<function=')
       .slice(1)
-      .flatMap((one) => functionCall(one.split('</function>')[0] ?? '', tools, cut));
+      .flatMap((one) => functionCall(one.split('</function>')[0] ?? '', tools));
   },
 });
 
