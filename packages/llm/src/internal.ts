@@ -1,3 +1,5 @@
+export { hashKey, parseKeyFile } from './access/key-file.ts';
+export type { KeyEntry } from './access/key-file.ts';
 export { cardFromDirectory, slugOf } from './model/card.ts';
 export { cardChecksum, hashFile } from './model/checksum.ts';
 export type { CardFile, WireCard } from './model/wire-card.ts';

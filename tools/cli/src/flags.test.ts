@@ -70,7 +70,14 @@ describe('settling', () => {
     expect(settle('serve', {}, {})).toEqual({
       log: 'info',
       connect: { discovery: 'file', requestPlane: 'tcp', responsePlane: 'tcp', eventPlane: 'zmq' },
-      frontend: { http: { host: '0.0.0.0', port: 8000 }, router: { mode: 'round-robin' }, migrationLimit: 0, kserve: false, bodyLimitMb: 45 },
+      frontend: {
+        http: { host: '0.0.0.0', port: 8000 },
+        router: { mode: 'round-robin' },
+        migrationLimit: 0,
+        kserve: false,
+        bodyLimitMb: 45,
+        admin: 'guarded',
+      },
       worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
       workers: 2,
     });
@@ -100,6 +107,14 @@ describe('settling', () => {
   test('limits of the HTTP server come from their variables, in the units of the library', () => {
     const env = { DYN_HTTP_MAX_CONCURRENT_REQUESTS: '8', DYN_HTTP_BACKEND_STREAM_TIMEOUT_SECS: '3', DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS: '5' };
     expect(frontendOptions(settle('frontend', {}, env))).toMatchObject({ limits: { concurrent: 8, idleMs: 3_000 }, drainMs: 5_000 });
+  });
+
+  test('who may ask, and how it is encrypted', () => {
+    const given = { '--tls-cert-path': 'c', '--tls-key-path': 'k', '--api-keys-path': 'f', '--admin-api': 'open' };
+    expect(frontendOptions(settle('frontend', given, { DYN_DISABLE_FRONTEND_ADMIN_API: '1' }))).toMatchObject({
+      http: { tls: { certPath: 'c', keyPath: 'k' }, admin: false },
+      access: { keysPath: 'f', admin: 'open' },
+    });
   });
 
   test.each([

@@ -1,9 +1,10 @@
 import { engineNames } from './engines/names.ts';
 import type { FlagType } from './flag-types.ts';
 import { httpFlags } from './http-flags.ts';
+import { keyFlags } from './key-flags.ts';
 
 /** The commands of `dynamo`. */
-export type CommandName = 'serve' | 'frontend' | 'worker';
+export type CommandName = 'serve' | 'frontend' | 'worker' | 'keys';
 
 /** One option: what it is called, where else it may be set, what it means and which member of `Settings` it fills. */
 export interface Flag {
@@ -134,6 +135,7 @@ export const flags: readonly Flag[] = [
     commands: front,
   },
   ...httpFlags,
+  ...keyFlags,
   {
     flag: '--workers',
     type: 'count',

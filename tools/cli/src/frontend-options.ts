@@ -14,9 +14,18 @@ export function frontendOptions({ frontend, namespace, modelPath }: Settings): F
     limits,
     drainSeconds,
     without = {},
+    tls,
+    keysPath,
+    admin,
   } = frontend;
   return {
-    http: { ...http, ...(without.admin === true ? { admin: false } : {}), ...(without.nvext === true ? { nvext: false } : {}) },
+    http: {
+      ...http,
+      ...(tls === undefined ? {} : { tls }),
+      ...(without.admin === true ? { admin: false } : {}),
+      ...(without.nvext === true ? { nvext: false } : {}),
+    },
+    access: { admin, ...(keysPath === undefined ? {} : { keysPath }) },
     router,
     bodyLimitMb,
     migrationLimit,

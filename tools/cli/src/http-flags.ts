@@ -90,6 +90,36 @@ export const httpFlags: readonly Flag[] = [
     fallbackText: 'DYN_HTTP_BACKEND_STREAM_TIMEOUT_SECS',
     help: "How long a worker's first token may take, in seconds.",
   }),
+  ...(
+    [
+      [
+        '--tls-cert-path',
+        'DYN_TLS_CERT_PATH',
+        'certPath',
+        'Certificate of the HTTPS server, PEM. With it and its key the server speaks HTTPS, HTTP/2 or 1.1.',
+      ],
+      ['--tls-key-path', 'DYN_TLS_KEY_PATH', 'keyPath', 'Key of the certificate, PEM.'],
+      ['--tls-client-ca-cert-path', 'DYN_TLS_CLIENT_CA_CERT_PATH', 'clientCaPath', 'Authority whose certificate every client must show, PEM.'],
+    ] as const
+  ).map(([flag, env, option, help]): Flag => ({ flag, env, type: 'text', help, option: `frontend.tls.${option}`, commands: ['serve', 'frontend'] })),
+  {
+    flag: '--api-keys-path',
+    env: 'DYN_HTTP_API_KEYS_PATH',
+    type: 'text',
+    help: "File of hashed API keys, made with 'dynamo keys' and read again when it changes. With it every route but /live and /health asks for a key.",
+    option: 'frontend.keysPath',
+    commands: ['serve', 'frontend'],
+  },
+  {
+    flag: '--admin-api',
+    env: 'DYN_HTTP_ADMIN_API',
+    type: 'choice',
+    choices: ['guarded', 'open'],
+    fallback: 'guarded',
+    help: 'Whether /busy_threshold asks for an API key with admin rights, or is open to everybody as in the real frontend.',
+    option: 'frontend.admin',
+    commands: ['serve', 'frontend'],
+  },
   {
     env: 'DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS',
     type: 'count',

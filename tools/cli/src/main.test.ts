@@ -37,7 +37,7 @@ describe('help and version', () => {
 
 describe('what can not be used ends in one line and exit code 2', () => {
   test.each([
-    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker"],
+    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker, keys"],
     [['frontend', '--http-prot', '1'], {}, "unknown option '--http-prot' (Did you mean --http-port?)"],
     [['frontend', 'please'], {}, "too many arguments for 'frontend'. Expected 0 arguments but got 1: please."],
     [['frontend', '--http-port'], {}, "option '--http-port <port>' argument missing"],
@@ -45,6 +45,8 @@ describe('what can not be used ends in one line and exit code 2', () => {
     [['frontend', '--router-mode', 'kv'], {}, "--router-mode 'kv' is not available in this version"],
     [['frontend', '--router-temperature', '0.5'], {}, '--router-temperature is not available in this version'],
     [['frontend', '--no-router-kv-events'], {}, '--no-router-kv-events is not available in this version'],
+    [['frontend', '--tls-cert-path', '/c'], {}, '--tls-cert-path and --tls-key-path must be provided together'],
+    [['frontend', '--api-keys-path', '/nowhere/keys'], {}, 'API keys not found: /nowhere/keys'],
     [['worker', '--model-path', '/nowhere/at-all'], {}, "model folder '/nowhere/at-all' does not exist"],
     [['serve', '--model-path', '/nowhere/at-all'], {}, "model folder '/nowhere/at-all' does not exist"],
     [[], { DYN_ROUTER_MODE: 'kv' }, "DYN_ROUTER_MODE='kv' is not available in this version"],

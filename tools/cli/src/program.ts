@@ -19,6 +19,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: 'Serves a model folder with an engine.',
     load: async () => (await import('./commands/worker.ts')).runWorker,
   },
+  keys: {
+    summary: 'Makes an API key for frontends with --api-keys-path.',
+    load: async () => (await import('./commands/keys.ts')).runKeys,
+  },
 };
 
 /** The parser of the command line; `finish` gets the exit code of the command that ran. */
@@ -38,7 +42,11 @@ export function createProgram(finish: (code: number) => void): Command {
       .flatMap((row) => (row.flag === undefined ? [] : [{ flag: row.flag, options: optionsOf(row, row.flag) }]));
     for (const option of options.flatMap((entry) => entry.options)) command.addOption(option);
     const variables = flags.filter((row) => row.flag === undefined && row.commands.includes(name));
-    command.addHelpText('after', `\nVariables without a flag:\n${variables.map((row) => `  ${row.env}: ${helpOf({ ...row, env: '' })}`).join('\n')}`);
+    if (variables.length > 0)
+      command.addHelpText(
+        'after',
+        `\nVariables without a flag:\n${variables.map((row) => `  ${row.env}: ${helpOf({ ...row, env: '' })}`).join('\n')}`,
+      );
     command.action(async (values: Readonly<Record<string, string | boolean | undefined>>) => {
       const given: Given = Object.fromEntries(options.map((entry) => [entry.flag, values[entry.options[0]?.attributeName() ?? '']]));
       const settings = settle(name, given, process.env);

@@ -34,6 +34,9 @@ export interface Settings {
     readonly router: { readonly mode: PolicyName; readonly overload?: NonNullable<NonNullable<FrontendOptions['router']>['overload']> };
     /** What is switched off. */
     readonly without?: { readonly admin?: boolean; readonly nvext?: boolean };
+    readonly tls?: { readonly certPath?: string; readonly keyPath?: string; readonly clientCaPath?: string };
+    readonly keysPath?: string;
+    readonly admin: 'guarded' | 'open';
     readonly namespacePrefix?: string;
     readonly metricsPrefix?: string;
     readonly migrationLimit: number;
@@ -51,6 +54,16 @@ export interface Settings {
     readonly graceSeconds: number;
   };
   readonly workers: number;
+  /** What a new API key may do. */
+  readonly keys?: {
+    readonly id?: string;
+    readonly file?: string;
+    readonly models?: string;
+    readonly requestsPerMinute?: number;
+    readonly tokensPerMinute?: number;
+    readonly admin?: boolean;
+    readonly expiresDays?: number;
+  };
 }
 
 /** What the command line gave, by flag name: text, or true and false for switches. */

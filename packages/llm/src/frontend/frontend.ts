@@ -2,6 +2,9 @@ import type { KvRouterOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
 import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
+import { ApiKeys } from '../access/api-keys.ts';
+import { Access } from '../http/access.ts';
+import { loadHttpTls } from '../http/tls.ts';
 import { RunningAnswers } from '../http/running.ts';
 import { openHttpServer } from '../http/server.ts';
 import { defaultReaderMs } from '../http/sse.ts';
@@ -14,7 +17,12 @@ import { ModelWatcher } from './model-watcher.ts';
 /** How a frontend listens and what it serves; every member is optional. */
 export interface FrontendOptions {
   /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. With `reusePort` several processes listen on one port. */
-  http?: { host?: string; port?: number; reusePort?: boolean } & HttpOptions;
+  http?: { host?: string; port?: number; reusePort?: boolean; tls?: { certPath?: string; keyPath?: string; clientCaPath?: string } } & HttpOptions;
+  /**
+   * Who may ask. With `keysPath` every route but `/live` and `/health` needs a key of that file, which is read again when it changes.
+   * `admin` says to whom `/busy_threshold` is open: to keys with admin rights (`guarded`, the default), or to everybody (`open`), as in 1.6.1.
+   */
+  access?: { keysPath?: string; admin?: 'guarded' | 'open' };
   /**
    * How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count, and `routeHeader` adds
    * the header `x-dynamo-route` to answers: worker, overlap, cost, and why. Default false. `overload` counts in every mode, and
@@ -114,12 +122,16 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     ),
   );
   const log = speakingFor(runtime.log, 'dynamo_llm');
+  const tls = await loadHttpTls(options.http?.tls ?? {});
+  const { keysPath, admin = 'guarded' } = options.access ?? {};
+  const keys = keysPath === undefined ? undefined : undo.use(await ApiKeys.open({ path: keysPath, log, now: () => performance.now() }));
   const parts = {
     models,
     metrics,
     log,
     http,
     tracer: tracerOf(runtime),
+    access: new Access({ keys, admin, open: [http.paths.live, http.paths.health] }),
     running: new RunningAnswers(limits.readerMs ?? defaultReaderMs),
     overloadStatus: limits.overloadStatus ?? 529,
     health: () => instances.health(),
@@ -129,6 +141,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       host: options.http?.host ?? '0.0.0.0',
       port,
       reusePort: options.http?.reusePort ?? false,
+      tls,
       bodyLimitMb: options.bodyLimitMb ?? 45,
       bodiesLimitMb: limits.bodiesMb ?? 1_024,
       requestMs: limits.requestMs ?? 120_000,

@@ -52,7 +52,13 @@ beforeAll(async () => {
     publishers.set(name, { id: served.instance.id, publisher });
   }
   const decodeBlocks = captured?.active_decode_blocks_threshold ?? 0;
-  frontend = stack.use(await new Llm(await connect()).frontend({ http: { host: '127.0.0.1', port: 0 }, router: { overload: { decodeBlocks } } }));
+  frontend = stack.use(
+    await new Llm(await connect()).frontend({
+      access: { admin: 'open' },
+      http: { host: '127.0.0.1', port: 0 },
+      router: { overload: { decodeBlocks } },
+    }),
+  );
   await vi.waitFor(async () => {
     await ask();
     expect(new Set(answered).size).toBe(2);

@@ -2,17 +2,20 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { failure } from './errors.ts';
 import { type GateLimits, type Place, RequestGate } from './gate.ts';
 import { refusal } from './refusal.ts';
-import { factsOf } from './response-facts.ts';
+import { factsOf, isGone } from './response-facts.ts';
 import type { RunningAnswers } from './running.ts';
 
-/** Paths that steer the frontend in place of asking a model. */
-const adminPaths: ReadonlySet<string> = new Set(['/busy_threshold']);
+/** Routes that steer the frontend in place of asking a model. */
+const adminRoutes: ReadonlySet<string> = new Set(['/busy_threshold']);
 
-/** The path of a request's route, without parameters of the query. */
-const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '';
+/** The route that takes a request, whatever spelling of its path the client chose; undefined where none does. */
+export const routeOf = (request: FastifyRequest): string | undefined => request.routeOptions.url;
+
+/** Whether a request would steer the frontend. */
+export const isAdmin = (request: FastifyRequest): boolean => adminRoutes.has(routeOf(request) ?? '');
 
 /** Whether a request asks a model: it is counted, it may wait for a place, and a drain refuses it. */
-const asksModel = (request: FastifyRequest): boolean => request.method === 'POST' && !adminPaths.has(pathOf(request));
+export const asksModel = (request: FastifyRequest): boolean => request.method === 'POST' && routeOf(request) !== undefined && !isAdmin(request);
 
 /** Counts what asks a model, and refuses it during a drain in the words of the real frontend. */
 export function countAnswers(server: FastifyInstance, running: RunningAnswers): void {
@@ -42,7 +45,7 @@ export function limitAnswers(server: FastifyInstance, limits: GateLimits): Reque
     };
     const place: Place = gate.enter((error) => queueMicrotask(() => settle(error)));
     const cutting = factsOf(reply.raw)?.onCut((error) => queueMicrotask(() => settle(error)));
-    if (reply.raw.closed) return place[Symbol.dispose]();
+    if (isGone(reply.raw)) return place[Symbol.dispose]();
     reply.raw.once('close', () => place[Symbol.dispose]());
   });
   return gate;

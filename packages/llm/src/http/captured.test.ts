@@ -71,7 +71,7 @@ beforeAll(async () => {
   workers.set('cls', await scriptedWorker(runtime, 'cls', { ...text, surfaces: ['classify', 'pooling'] }));
   workers.set('rer', await scriptedWorker(runtime, 'rer', { ...text, surfaces: ['rerank'] }));
   workers.set('text', await scriptedWorker(runtime, 'text', text));
-  frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0 } });
+  frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0 }, access: { admin: 'open' } });
   await vi.waitFor(() => expect(frontend.models).toHaveLength(workers.size), 10_000);
 });
 

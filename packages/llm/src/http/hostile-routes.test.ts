@@ -77,7 +77,7 @@ beforeAll(async () => {
     comp: await scriptedWorker(runtime, 'comp', { ...text, surfaces: ['completions'] }),
   };
   for (const { model, script } of Object.values(routes)) if (script.length > 0) workers[model as keyof typeof workers].script = script;
-  frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0 } });
+  frontend = await new Llm(runtime).frontend({ access: { admin: 'open' }, http: { host: '127.0.0.1', port: 0 } });
   await vi.waitFor(() => expect(frontend.models).toHaveLength(5), 10_000);
 });
 

@@ -67,7 +67,7 @@ beforeAll(async () => {
   process.env['DYN_RUNTIME_INHIBITED_DURATION_SECS'] = '0';
   runtime = await DistributedRuntime.connect({ discovery: 'mem' });
   for (const [name, card] of Object.entries(fleet)) workers.set(name, await scriptedWorker(runtime, name, card));
-  frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0 } });
+  frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0 }, access: { admin: 'open' } });
   await vi.waitFor(() => expect(frontend.models.toSorted()).toEqual(names.toSorted()), 10_000);
 });
 

@@ -60,6 +60,10 @@ export function withHints<T extends { nvext?: NvExt | null }>(asked: T, { reques
   return parts.http.nvext ? withRoutingHeaders(asked, request.headers) : { ...asked, nvext: null };
 }
 
+/** Most tokens of all answers to one prompt, as the client limits them. */
+export const answerTokens = (each: number | null | undefined, answers: number | null | undefined): number | undefined =>
+  each === null || each === undefined ? undefined : each * (answers ?? 1);
+
 /** Looks a model up, or tells why it can't answer. */
 export function modelFor(parts: RouteParts, name: string, surface: Surface): AnyModel {
   const found = parts.models.find(name, surface);

@@ -8,6 +8,8 @@ export interface AskedFor {
   readonly model: string;
   readonly endpoint: CountedEndpoint;
   readonly stream: boolean;
+  /** Most tokens of the answers to one prompt; undefined where the client sets no limit. */
+  readonly answerTokens?: number | undefined;
 }
 
 /** How one HTTP request is told of: as the span `http-request`, and in the log lines of the real frontend. */

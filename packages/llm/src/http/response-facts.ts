@@ -35,3 +35,12 @@ export const setFacts = (response: ServerResponse, facts: ResponseFacts): void =
 
 /** The facts of a response; undefined for one that no server of ours has opened. */
 export const factsOf = (response: ServerResponse): ResponseFacts | undefined => Reflect.get(response, key) as ResponseFacts | undefined;
+
+/** Whether nobody can be told anything more. A response over HTTP/2 says so by its stream alone. */
+export function isGone(response: ServerResponse): boolean {
+  const { stream } = response as { stream?: { destroyed?: boolean } };
+  return response.destroyed || response.closed || stream?.destroyed === true;
+}
+
+/** Whether all of an answer has gone out. Over HTTP/2 one that was broken off is "finished" without having ended. */
+export const isComplete = (response: ServerResponse): boolean => response.writableEnded && response.writableFinished;

@@ -54,7 +54,7 @@ export class RunningAnswers {
   /** Ends every answer with an error that says why: as its status where none has been sent, else as the last event of its stream. */
   cut(limitMs: number): void {
     const message = `The frontend shuts down, and this answer did not end within its ${limitMs} ms (DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS)`;
-    const told = { ...failure(503, message), headers: { 'retry-after': '1', connection: 'close' } };
+    const told = { ...failure(503, message), headers: { 'retry-after': '1' } };
     const error = refusal('unavailable', told);
     for (const response of this.#responses) if (factsOf(response)?.cut(error) !== true) sayDirectly(response, told);
   }

@@ -1,8 +1,10 @@
+import type { SecureServerOptions } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { DynamoError } from '@dynamo/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
 import { countAnswers, limitAnswers } from './admission.ts';
-import { BodyReader, readBodies } from './body.ts';
+import { BodyReader, discard, readBodies } from './body.ts';
+import { Connections } from './connections.ts';
 import { failure, failureOf, overloadedAs, unsupportedMedia } from './errors.ts';
 import { answerBrokenRequests } from './broken-requests.ts';
 import type { GateLimits } from './gate.ts';
@@ -26,6 +28,8 @@ export interface ServerOptions {
   readonly port: number;
   /** Listens beside other processes on the same port, among which the kernel shares connections out. */
   readonly reusePort: boolean;
+  /** Certificate, key and authority of a server that speaks TLS. */
+  readonly tls: SecureServerOptions | undefined;
   /** Largest request body in MiB (spec llm 3.2). */
   readonly bodyLimitMb: number;
   /** All bodies of running requests together, in MiB. */
@@ -65,26 +69,41 @@ const mib = 1024 * 1024;
 
 /** Opens the OpenAI-style HTTP server (spec llm 3). */
 export async function openHttpServer(parts: RouteParts, options: ServerOptions): Promise<HttpServer> {
-  const server = fastify({
-    logger: false,
-    bodyLimit: options.bodyLimitMb * mib,
-    requestTimeout: options.requestMs,
-    // Whoever is too slow is found within a second.
-    http: { connectionsCheckingInterval: 1_000, headersTimeout: Math.min(options.requestMs, 60_000) },
-    clientErrorHandler: answerBrokenRequests(options),
-    forceCloseConnections: 'idle',
-    return503OnClosing: false,
-  });
+  const server = makeServer(options);
+  const connections = new Connections(server.server);
   server.removeAllContentTypeParsers();
-  readBodies(server, new BodyReader({ one: options.bodyLimitMb * mib, all: options.bodiesLimitMb * mib }));
+  readBodies(server, new BodyReader({ one: options.bodyLimitMb * mib, all: options.bodiesLimitMb * mib, streamMs: options.requestMs }));
   countAnswers(server, parts.running);
+  parts.access.guard(server);
   if (options.gate !== undefined) limitAnswers(server, options.gate);
   for (const add of routes) add(server, parts);
-  refuseTheRest(server, parts);
+  refuseTheRest(server, parts, options.bodyLimitMb * mib);
   await listen(server, options);
   const { address, port } = server.server.address() as AddressInfo;
   const host = address.includes(':') ? `[${address}]` : address;
-  return { address: `http://${host}:${port}`, [Symbol.asyncDispose]: () => close(server, parts.running, options) };
+  const scheme = options.tls === undefined ? 'http' : 'https';
+  return { address: `${scheme}://${host}:${port}`, [Symbol.asyncDispose]: () => close({ server, connections, running: parts.running }, options) };
+}
+
+/** With TLS the protocol is negotiated, HTTP/2 or 1.1; without it is HTTP/1.1. */
+function makeServer({ bodyLimitMb, requestMs, tls }: ServerOptions): FastifyInstance {
+  // Whoever is too slow is found within a second.
+  const patience = { connectionsCheckingInterval: 1_000, requestTimeout: requestMs, headersTimeout: Math.min(requestMs, 60_000) };
+  const common = {
+    logger: false,
+    bodyLimit: bodyLimitMb * mib,
+    requestTimeout: requestMs,
+    clientErrorHandler: answerBrokenRequests({ requestMs }),
+    forceCloseConnections: 'idle' as const,
+    return503OnClosing: false,
+  };
+  if (tls === undefined) return fastify({ ...common, http: patience });
+  // The routes see one kind of server: what they use of requests and responses is the same in both.
+  return fastify({
+    ...common,
+    http2: true,
+    https: { ...tls, ...patience, allowHTTP1: true, handshakeTimeout: 10_000 },
+  }) as unknown as FastifyInstance;
 }
 
 async function listen(server: FastifyInstance, { host, port, reusePort }: ServerOptions): Promise<void> {
@@ -101,7 +120,10 @@ async function listen(server: FastifyInstance, { host, port, reusePort }: Server
  * Ends a server. While answers run it keeps listening, so that whoever asks `/health` or a model hears of the drain; on a port
  * that others listen on, too, it stops listening at once, and they take what is new.
  */
-async function close(server: FastifyInstance, running: RunningAnswers, { drainMs, reusePort }: ServerOptions): Promise<void> {
+async function close(
+  { server, connections, running }: { server: FastifyInstance; connections: Connections; running: RunningAnswers },
+  { drainMs, reusePort }: ServerOptions,
+): Promise<void> {
   running.drain();
   if (reusePort) server.server.close();
   if (!(await running.idle(drainMs))) {
@@ -110,16 +132,17 @@ async function close(server: FastifyInstance, running: RunningAnswers, { drainMs
   }
   const closing = server.close();
   // A connection that was busy when closing began stays open behind its answer, until its keep-alive ends.
-  const idle = setInterval(() => server.server.closeIdleConnections(), 50);
-  const timer = setTimeout(() => server.server.closeAllConnections(), farewellMs);
+  const idle = setInterval(() => connections.closeIdle(), 50);
+  const timer = setTimeout(() => connections.destroy(), farewellMs);
   await closing;
   clearInterval(idle);
   clearTimeout(timer);
 }
 
 /** Answers what no route takes: unknown paths, wrong methods, bodies that are too large or no JSON. */
-function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
+function refuseTheRest(server: FastifyInstance, parts: RouteParts, bodyLimit: number): void {
   server.setNotFoundHandler((request, reply) => {
+    if (!request.raw.complete) discard(request.raw, bodyLimit);
     const [path = ''] = request.url.split('?');
     const allowed = (['POST', 'GET'] as const).filter((method) => takes(server, method, { path, models: parts.http.paths.models }));
     if (allowed.length > 0)
@@ -130,6 +153,9 @@ function refuseTheRest(server: FastifyInstance, parts: RouteParts): void {
     return send(reply, failure(404, `Route not found: ${request.method} ${path}`));
   });
   server.setErrorHandler((error: { code?: string; statusCode?: number }, request, reply) => {
+    // Refused before its body was read. The parser's own word on the connection is not one of HTTP/2.
+    if (request.raw.httpVersionMajor > 1) void reply.removeHeader('connection');
+    if (!request.raw.complete) discard(request.raw, bodyLimit);
     const { refusesInText } = request.routeOptions.config as { refusesInText?: boolean };
     if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return send(reply, failureOf(unsupportedMedia(refusesInText === true), { first: false }));
     if (error.statusCode === 400) return send(reply, failure(400, 'Invalid request'));

@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 const open = async (http: HttpOptions) => {
-  const frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0, ...http } });
+  const frontend = await new Llm(runtime).frontend({ access: { admin: 'open' }, http: { host: '127.0.0.1', port: 0, ...http } });
   await vi.waitFor(() => expect(frontend.models).toEqual(['tok']), 10_000);
   const chat = (more: object = {}, path = '/v1/chat/completions'): Promise<Response> =>
     fetch(frontend.address + path, {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { DynamoError } from '@dynamo/runtime';
-import { factsOf } from './response-facts.ts';
+import { factsOf, isComplete, isGone } from './response-facts.ts';
 
 /** How long a client may take no byte before its connection is given up, in milliseconds: it holds a worker's slot. */
 export const defaultReaderMs = 120_000;
@@ -16,7 +16,7 @@ export const sseEnd = 'data: [DONE]\n\n';
  * @throws DynamoError `cancelled` when it leaves or takes nothing for too long, and whatever cuts the answer.
  */
 export async function drained(response: ServerResponse): Promise<void> {
-  if (response.destroyed || response.closed) throw clientLeft();
+  if (isGone(response)) throw clientLeft();
   const facts = factsOf(response);
   const stallMs = facts?.readerMs ?? defaultReaderMs;
   await new Promise<void>((resolve, reject) => {
@@ -50,10 +50,10 @@ export function leaveSignal(response: ServerResponse): AnswerWatch {
   const left = new AbortController();
   let cut: DynamoError | undefined;
   const onClose = (): void => {
-    if (!response.writableFinished) left.abort(clientLeft());
+    if (!isComplete(response)) left.abort(clientLeft());
   };
   response.once('close', onClose);
-  if (response.closed) onClose();
+  if (isGone(response)) onClose();
   const cutting = factsOf(response)?.onCut((error) => {
     if (!left.signal.aborted) cut = error;
     left.abort(clientLeft());

@@ -42,7 +42,11 @@ export function textRoute(server: FastifyInstance, parts: RouteParts, route: Tex
       const id = requestId(request);
       const story = tellHttpRequest(tellers, request, id);
       let record: RequestRecord | undefined;
-      const begin = (asked: AskedFor): RequestRecord => (record = story.began(asked, parts.metrics.start(asked)));
+      const begin = (asked: AskedFor): RequestRecord =>
+        (record = story.began(
+          asked,
+          parts.access.metered({ request, reply }, asked, () => parts.metrics.start(asked)),
+        ));
       try {
         echoRequestId(request, reply);
         if (request.headers['content-type'] === undefined) throw unsupportedMedia(route.refusesInText === true);

@@ -14,7 +14,7 @@ import { AnswerFacts } from '../answer-facts.ts';
 import { ChatAnswer, chatEvents, type ChatShape } from '../chat-answer.ts';
 import { type Answering, sendEvents, sendWhole } from '../exchange.ts';
 import { PassedAnswer, type PassedChunk, passedEvents, readPassed } from '../passed-answer.ts';
-import { callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
+import { answerTokens, callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
 import { textRoute, type TextExchange } from '../text-route.ts';
 import { UsageCount } from '../usage.ts';
 import { itemsOfWorker } from '../worker-items.ts';
@@ -26,7 +26,12 @@ export const chatRoute = (server: FastifyInstance, parts: RouteParts): void =>
 
 async function chat(exchange: TextExchange): Promise<void> {
   const asked = withHints(parseChatRequest(String(exchange.request.body ?? '')), exchange);
-  const record = exchange.begin({ model: asked.model, endpoint: 'chat_completions', stream: asked.stream === true });
+  const record = exchange.begin({
+    model: asked.model,
+    endpoint: 'chat_completions',
+    stream: asked.stream === true,
+    answerTokens: answerTokens(asked.max_completion_tokens ?? asked.max_tokens, asked.n),
+  });
   const model = modelFor(exchange.parts, asked.model, 'chat');
   const answering = { record, http: exchange.parts.http, model: model.name };
   if (model.input === 'text') await passOn(exchange, { asked, model, answering });

@@ -15,7 +15,7 @@ import { AnswerFacts } from '../answer-facts.ts';
 import { CompletionAnswer, completionEvents, type CompletionShape, completionUsageEvent } from '../completion-answer.ts';
 import { type Answering, sendEvents, sendWhole } from '../exchange.ts';
 import { PassedAnswer, type PassedChunk, passedEvents, readPassed } from '../passed-answer.ts';
-import { callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
+import { answerTokens, callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
 import { textRoute, type TextExchange } from '../text-route.ts';
 import { UsageCount } from '../usage.ts';
 import { itemsOfWorker } from '../worker-items.ts';
@@ -27,7 +27,12 @@ export const completionsRoute = (server: FastifyInstance, parts: RouteParts): vo
 
 async function complete(exchange: TextExchange): Promise<void> {
   const asked = withHints(parseCompletionRequest(String(exchange.request.body ?? '')), exchange);
-  const record = exchange.begin({ model: asked.model, endpoint: 'completions', stream: asked.stream === true });
+  const record = exchange.begin({
+    model: asked.model,
+    endpoint: 'completions',
+    stream: asked.stream === true,
+    answerTokens: answerTokens(asked.max_tokens, asked.n),
+  });
   const model = modelFor(exchange.parts, asked.model, 'completions');
   const answering = { record, http: exchange.parts.http, model: model.name };
   if (promptsOf(asked).length === 0) throw new DynamoError('invalid_argument', 'Invalid request');

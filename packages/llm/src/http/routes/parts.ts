@@ -3,6 +3,7 @@ import type { Tracer } from '@dynamo/runtime/internal';
 import type { FrontendMetrics } from '../../frontend/frontend-metrics.ts';
 import type { HttpSettings } from '../settings.ts';
 import type { ModelDirectory } from '../../frontend/serving-model.ts';
+import type { Access } from '../access.ts';
 import type { RunningAnswers } from '../running.ts';
 
 /** What the routes are made of. */
@@ -12,6 +13,8 @@ export interface RouteParts {
   readonly log: Logger;
   /** Undefined where nothing is traced. */
   readonly tracer: Tracer | undefined;
+  /** Who may ask what. */
+  readonly access: Access;
   /** The answers that the server is at, and whether it drains. */
   readonly running: RunningAnswers;
   /** Status of a refusal for overload (spec llm 3.1); 529 by default. */
