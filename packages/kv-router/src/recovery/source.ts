@@ -85,6 +85,8 @@ export class EventSource implements Disposable {
 
   /** Takes one live event. */
   push(event: RouterEvent): void {
+    // One that is gone hears nothing more: what comes late would count for whoever has its rank now.
+    if (this.#ended.signal.aborted) return;
     const { id, change, domain } = event;
     if (this.#cursor !== undefined && id <= this.#cursor) return;
     if (change.type === 'cleared' && domain === undefined) return this.#clearAll(event);
@@ -101,12 +103,12 @@ export class EventSource implements Disposable {
 
   /** Asks again from the cursor on: for a subscriber that knows that it missed messages. */
   refresh(): void {
-    if (this.#recovery === undefined) this.#recover(this.#cursor === undefined ? undefined : this.#cursor + 1);
+    if (this.#recovery === undefined && !this.#ended.signal.aborted) this.#recover(this.#cursor === undefined ? undefined : this.#cursor + 1);
   }
 
   /** Asks for everything that the worker holds: for those who have a reason to doubt what was heard. */
   resync(): void {
-    if (this.#recovery === undefined) this.#recover(undefined);
+    if (this.#recovery === undefined && !this.#ended.signal.aborted) this.#recover(undefined);
   }
 
   [Symbol.dispose](): void {
