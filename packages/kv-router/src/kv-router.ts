@@ -6,6 +6,7 @@ import type { KvRouterOptions } from './options.ts';
 import type { TokenChunk, TokenRequest } from './request.ts';
 import { KvRouting } from './routing/kv-routing.ts';
 import type { RoutedCall } from './routing/route-request.ts';
+import { RoutingStory } from './routing/routing-data.ts';
 import type { RouteReceipt } from './select/receipt.ts';
 import type { Placed } from './select/scheduler.ts';
 import { encodeTokenRequest } from './wire/preprocessed-request.ts';
@@ -50,7 +51,13 @@ export class KvRouter implements Client<TokenRequest, TokenChunk> {
     await using stack = new AsyncDisposableStack();
     const routing = stack.use(await KvRouting.open(runtime, parseEndpointPath(path), options));
     const client = stack.use(
-      runtime.openClient<TokenRequest, unknown>(path, { policy: routing.policy, encodeRequest: encodeTokenRequest, readItem: readTokenFrame }),
+      runtime.openClient<TokenRequest, unknown>(path, {
+        policy: routing.policy,
+        policyDecides: true,
+        encodeRequest: encodeTokenRequest,
+        readItem: readTokenFrame,
+        ...(options.affinity === undefined ? {} : { affinity: options.affinity, sharesSessions: true }),
+      }),
     );
     await routing.ready();
     const router = new KvRouter({ client, routing, stack: stack.move() });
@@ -67,7 +74,11 @@ export class KvRouter implements Client<TokenRequest, TokenChunk> {
     return this.#client.ready(options);
   }
 
-  /** Sends a request to the worker that the router chooses; `instance` pins it, and its load counts all the same. */
+  /**
+   * Sends a request to the worker that the router chooses; `instance` pins it, and its load counts all the same.
+   *
+   * The first chunk's `extra.routing_data` names the worker, the last one's the times, under their wire names.
+   */
   generate(request: TokenRequest, options: CallOptions = {}): AsyncIterable<TokenChunk> {
     return itemsOf(() => this.#generate(request, options));
   }
@@ -100,9 +111,15 @@ export class KvRouter implements Client<TokenRequest, TokenChunk> {
   }
 
   async *#generate(request: TokenRequest, options: CallOptions): AsyncGenerator<readonly TokenChunk[]> {
-    const { instance, ...rest } = options;
-    const call: RoutedCall = { ...rest, id: options.id ?? randomUUID(), ...(instance === undefined ? {} : { pinned: instance }) };
-    for await (const batch of batchesOf(this.#client.generate(request, call))) yield batch.map(toTokenChunk);
+    const story = new RoutingStory();
+    const call: RoutedCall = { ...options, id: options.id ?? randomUUID(), routed: (route) => story.routed(route) };
+    for await (const batch of batchesOf(this.#client.generate(request, call))) {
+      yield batch.map((item) => {
+        const chunk = toTokenChunk(item);
+        const data = story.of({ finished: chunk.finishReason !== undefined });
+        return data === undefined ? chunk : { ...chunk, extra: { ...chunk.extra, routing_data: data } };
+      });
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { singleClass } from './queue/policy-classes.ts';
 import { expect, test } from 'vitest';
 import { loadAware, resolveOptions } from './options.ts';
 import { readOverride, readSettings, readSettingsJson } from './wire/read-settings.ts';
@@ -101,7 +102,14 @@ test("a request's override is checked whole, though only two members have an eff
 });
 
 test('options of the public door become settings', () => {
-  expect(resolveOptions({ blockSize: 16 })).toEqual({ blockSize: 16, model: 'unknown', role: 'decode', settings: defaultSettings, overload: {} });
+  expect(resolveOptions({ blockSize: 16 })).toEqual({
+    blockSize: 16,
+    model: 'unknown',
+    role: 'aggregated',
+    profile: singleClass('fcfs'),
+    settings: defaultSettings,
+    overload: {},
+  });
   expect(
     resolveOptions({
       blockSize: 16,

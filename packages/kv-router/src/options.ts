@@ -1,9 +1,11 @@
 import { DynamoError } from '@dynamo/runtime';
 import { type BusyThresholds, checkThresholds } from './load/overload-monitor.ts';
-import type { PolicyProfile } from './queue/policy-classes.ts';
+import { applyPolicy } from './policy-file/apply-policy.ts';
+import { type PolicyProfile, singleClass } from './queue/policy-classes.ts';
 import type { SelectorName } from './select/index.ts';
 import type { RouteReceipt } from './select/receipt.ts';
 import type { Selector } from './select/selector.ts';
+import type { PolicyConfig } from './wire/policy-config.ts';
 import { checkSettings } from './wire/read-settings.ts';
 import { defaultSettings, type RouterSettings } from './wire/router-settings.ts';
 
@@ -53,11 +55,16 @@ export interface KvRouterOptions {
   settings?: Partial<RouterSettings>;
   /** @internal Queues by policy class; takes the place of `queue`. */
   profile?: PolicyProfile;
+  /** @internal A policy file that has been read; what it says wins over all other settings. Default: that of `settings.policyConfig`. */
+  policies?: PolicyConfig;
   /** @internal Name of the model, for metrics. */
   model?: string;
-  /** @internal What the workers do: a router of workers that only read prompts counts no running blocks. Default `decode`, which stands for both. */
-  role?: 'decode' | 'prefill';
+  /** @internal What the workers do: a router of workers that only read prompts counts no running blocks. Default `aggregated`. */
+  role?: RouterRole;
 }
+
+/** What the workers of a router do: all of a request, or one half of it. */
+export type RouterRole = 'aggregated' | 'prefill' | 'decode';
 
 /** The settings that options stand for. */
 export interface ResolvedOptions {
@@ -65,7 +72,8 @@ export interface ResolvedOptions {
   readonly settings: RouterSettings;
   readonly overload: BusyThresholds;
   readonly model: string;
-  readonly role: 'decode' | 'prefill';
+  readonly role: RouterRole;
+  readonly profile: PolicyProfile;
 }
 
 /**
@@ -81,6 +89,8 @@ export function resolveOptions(options: KvRouterOptions): ResolvedOptions {
   const index = options.index ?? 'events';
   const { queue, temperature, overlapCredit, replicaSync, approximate, overload = {} } = options;
   checkThresholds(overload);
+  const { model = 'unknown', role = 'aggregated' } = options;
+  const policy = options.policies === undefined ? undefined : applyPolicy(options.policies, { model, role });
   const settings = checkSettings({
     ...defaultSettings,
     ...options.settings,
@@ -91,8 +101,10 @@ export function resolveOptions(options: KvRouterOptions): ResolvedOptions {
     ...(approximate === undefined ? {} : { ttlSeconds: approximate.ttlMs / 1000 }),
     ...(queue?.policy === undefined ? {} : { queuePolicy: queue.policy }),
     ...(queue?.threshold === undefined ? {} : { queueThreshold: queue.threshold }),
+    ...policy?.settings,
   });
-  return { blockSize: options.blockSize, settings, overload, model: options.model ?? 'unknown', role: options.role ?? 'decode' };
+  const profile = options.profile ?? policy?.profile ?? singleClass(settings.queuePolicy, settings.queueThreshold);
+  return { blockSize: options.blockSize, settings, overload, model, role, profile };
 }
 
 /** What `--load-aware` sets, over whatever else is set (spec kv-router 12). */

@@ -107,6 +107,7 @@ export class DistributedRuntime implements AsyncDisposable {
       discovery,
       sender: stack.use(sender),
       responses,
+      events: this.#events,
       onClosed: (client) => void this.#clients.delete(client),
       calls: () => ({ metrics: this.#metrics.calls(), tracer: parts.tracer }),
     };

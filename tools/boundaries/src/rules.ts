@@ -18,6 +18,7 @@ export const confined: readonly { readonly from: RegExp; readonly to: RegExp }[]
   { from: /^@grpc\//, to: /^llm\/src\/grpc\// },
   { from: /^@huggingface\/tokenizers$/, to: /^llm\/src\/tokenizer\// },
   { from: /^@huggingface\/jinja$/, to: /^llm\/src\/template\// },
+  { from: /^yaml$/, to: /^kv-router\/src\/policy-file\// },
   { from: /^hash-wasm$/, to: /^llm\/src\/model\// },
 ];
 

@@ -25,7 +25,7 @@ export const readers: Readonly<Record<FlagType, (text: string, row: Flag) => Rea
     /^(dyn:\/\/)?[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? text : { expected: "namespace.component.endpoint, each of letters, digits, '-' and '_'" },
   choice: (text, row) => (row.choices?.includes(text) === true ? text : { expected: `one of ${available(row).join(', ')}` }),
   count: (text, row) => whole(text, { least: row.least ?? 0, most: 1_000_000_000 }),
-  number: (text) => (/^\d{1,10}(\.\d{1,10})?$/.test(text) ? Number(text) : { expected: 'a number from 0' }),
+  number: (text) => (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : { expected: 'a number' }),
   port: (text) => whole(text, { least: 0, most: 65_535 }),
   switch: (text) =>
     ['true', '1', 'yes', 'on'].includes(text.toLowerCase())

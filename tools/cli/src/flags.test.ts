@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { defaultSettings, settingNames } from '@dynamo/kv-router/internal';
 import { describe, expect, test } from 'vitest';
 import { flags } from './flags.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { isLater } from './later-flags.ts';
+import { routerOptions } from './router-options.ts';
 import { settle } from './settings.ts';
 import { UsageError } from './usage.ts';
 
@@ -36,18 +38,59 @@ describe('beside the real frontend', () => {
         real
           .get(row.name)
           ?.fallback?.replace(/^None$/, '')
-          .replace(/^False$/, 'false');
+          .replace(/^(True|False)$/, (word) => word.toLowerCase())
+          .replace(/^(\d+)\.0$/, '$1');
       expect(String(row.fallback ?? '')).toBe(expected);
       if (row.name === '--discovery-backend') expect(row.help).toContain('The real default is etcd');
     },
   );
 
   test.each([...real.keys()])('%s is known', (flag) => {
-    expect(flags.some((row) => row.flag === flag.replace(/^--no-/, '--')) || isLater(flag)).toBe(true);
+    const positive = flag.replace(/^--no-/, '--');
+    const known = flags.some((row) => row.flag === positive || row.aliases?.some((alias) => alias === positive) === true);
+    expect(known || isLater(flag)).toBe(true);
   });
 
   test('what comes later is not in the table, too', () => {
     expect(flags.filter((row) => row.flag !== undefined && isLater(row.flag))).toEqual([]);
+  });
+});
+
+describe('routing', () => {
+  test('defaults are those of the library, and each setting has the flag and variable that the library knows it by', () => {
+    const { settings } = settle('frontend', {}, {}).router;
+    const { conditionalPolicy: _p, conditionalIslThreshold: _t, conditionalIslRatio: _r, ...defaults } = defaultSettings;
+    const { useRemoteIndexer: _u, serveIndexer: _s, sessionPrefixIndex: _i, sharedCacheType: _c, ...ours } = defaults;
+    expect(settings).toEqual(ours);
+    for (const row of flags.filter(({ option }) => option.startsWith('router.settings.'))) {
+      const known = settingNames[row.option.replace('router.settings.', '') as keyof typeof settingNames];
+      expect([row.flag, row.env]).toEqual([known.flag, known.env]);
+    }
+  });
+
+  test('flags reach the frontend, and the load-aware preset wins over them', () => {
+    const given = {
+      '--router-mode': 'kv',
+      '--no-router-kv-events': undefined,
+      '--router-kv-events': false,
+      '--router-temperature': '0.5',
+      '--router-session-affinity-ttl-secs': '60',
+      '--active-decode-blocks-threshold': '0.9',
+      '--active-prefill-tokens-threshold': 'None',
+      '--router-conditional-disagg-config': '{"eff_isl_threshold": 7}',
+    };
+    expect(routerOptions(settle('frontend', given, {}))).toMatchObject({
+      mode: 'kv',
+      affinity: { ttlMs: 60_000, mode: 'hard' },
+      overload: { decodeBlocks: 0.9 },
+      settings: { kvEvents: false, temperature: 0.5, conditionalIslThreshold: 7 },
+    });
+    expect(routerOptions(settle('serve', { '--load-aware': true }, {}))).toMatchObject({
+      mode: 'kv',
+      settings: { overlapCredit: 0, kvEvents: false },
+    });
+    const bad = settle('frontend', { '--router-conditional-disagg-config': '{"odd": 7}' }, {});
+    expect(() => routerOptions(bad)).toThrow('unknown conditional disaggregation setting odd');
   });
 });
 
@@ -77,6 +120,13 @@ describe('settling', () => {
         kserve: false,
         bodyLimitMb: 45,
         admin: 'guarded',
+      },
+      router: {
+        settings: expect.objectContaining({ overlapCredit: 1, kvEvents: true, eventThreads: 4, queuePolicy: 'fcfs' }),
+        loadAware: false,
+        minWorkers: 0,
+        affinity: { mode: 'hard' },
+        serviceBlockSize: 128,
       },
       worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
       workers: 2,
@@ -128,10 +178,12 @@ describe('settling', () => {
       'frontend',
       { '--router-mode': 'fast' },
       {},
-      "--router-mode 'fast': expected one of round-robin, random, power-of-two, direct, least-loaded, device-aware-weighted",
+      "--router-mode 'fast': expected one of round-robin, random, power-of-two, kv, direct, least-loaded, device-aware-weighted",
     ],
-    ['frontend', { '--router-mode': 'kv' }, {}, "--router-mode 'kv' is not available in this version"],
-    ['frontend', {}, { DYN_ROUTER_MODE: 'kv' }, "DYN_ROUTER_MODE='kv' is not available in this version"],
+    ['frontend', { '--router-temperature': 'warm' }, {}, "--router-temperature 'warm': expected a number"],
+    ['frontend', {}, { DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD: '0,5' }, "DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD='0,5': expected a number"],
+    ['frontend', { '--router-tracking-hash': 'keyed-xxh3-v1' }, {}, "--router-tracking-hash 'keyed-xxh3-v1' is not available in this version"],
+    ['router', { '--router-block-size': '0' }, {}, "--router-block-size '0': expected a whole number from 1"],
     ['worker', { '--discovery-backend': 'kubernetes' }, {}, "--discovery-backend 'kubernetes' is not available in this version"],
     ['worker', { '--request-plane': 'http' }, {}, "--request-plane 'http': expected one of nats, tcp"],
     ['worker', { '--response-plane': 'quic' }, {}, "--response-plane 'quic' is not available in this version"],

@@ -2,15 +2,18 @@ import { engineNames } from './engines/names.ts';
 import type { FlagType } from './flag-types.ts';
 import { httpFlags } from './http-flags.ts';
 import { keyFlags } from './key-flags.ts';
+import { routerFlags } from './router-flags.ts';
 
 /** The commands of `dynamo`. */
-export type CommandName = 'serve' | 'frontend' | 'worker' | 'keys';
+export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys';
 
 /** One option: what it is called, where else it may be set, what it means and which member of `Settings` it fills. */
 export interface Flag {
   /** Absent for an option that only a variable sets. */
   readonly flag?: `--${string}`;
   readonly env?: string;
+  /** Older names of the flag. */
+  readonly aliases?: readonly `--${string}`[];
   readonly type: FlagType;
   /** Words of a choice, those of a later version among them. */
   readonly choices?: readonly string[];
@@ -31,10 +34,11 @@ const oneOf =
   (...words: readonly string[]) =>
   (value: unknown): boolean =>
     words.includes(String(value));
-const all: readonly CommandName[] = ['serve', 'frontend', 'worker'];
+const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router'];
+const models: readonly CommandName[] = ['serve', 'frontend', 'worker'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 const work: readonly CommandName[] = ['serve', 'worker'];
-const apart: readonly CommandName[] = ['frontend', 'worker'];
+const apart: readonly CommandName[] = ['frontend', 'worker', 'router'];
 
 /**
  * Every option of every command: the one table behind parsing, help and docs/cli.md.
@@ -66,18 +70,18 @@ export const flags: readonly Flag[] = [
     env: 'DYN_ROUTER_MODE',
     type: 'choice',
     choices: ['round-robin', 'random', 'power-of-two', 'kv', 'direct', 'least-loaded', 'device-aware-weighted'],
-    later: oneOf('kv'),
     fallback: 'round-robin',
-    help: 'How a worker is chosen for each request.',
+    help: 'How a worker is chosen for each request; kv sends it where its prompt is cached.',
     option: 'frontend.router.mode',
     commands: front,
   },
+  ...routerFlags,
   {
     flag: '--namespace',
     env: 'DYN_NAMESPACE',
     type: 'text',
-    fallbackText: 'frontend: all; workers: dynamo',
-    help: "Namespace: a frontend shows the models of this one only, a worker's endpoint is in it.",
+    fallbackText: "frontend: all; workers: dynamo; router: the endpoint's",
+    help: "Namespace: a frontend shows the models of this one only, a worker's endpoint is in it, a router serves in it.",
     option: 'namespace',
     commands: all,
   },
@@ -161,7 +165,7 @@ export const flags: readonly Flag[] = [
     fallbackText: 'workers: a small bundled tokenizer',
     help: 'Model folder with config.json and tokenizer.json. A frontend reads files there that it cannot read where a worker names them.',
     option: 'modelPath',
-    commands: all,
+    commands: models,
   },
   {
     flag: '--model-name',

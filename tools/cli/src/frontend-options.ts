@@ -1,11 +1,12 @@
 import type { FrontendOptions } from '@dynamo/llm';
+import { routerOptions } from './router-options.ts';
 import type { Settings } from './settings.ts';
 
 /** The frontend's options out of the settings; absent stays absent, so that the library's defaults count. */
-export function frontendOptions({ frontend, namespace, modelPath }: Settings): FrontendOptions {
+export function frontendOptions(settings: Settings): FrontendOptions {
+  const { frontend, namespace, modelPath } = settings;
   const {
     http,
-    router,
     namespacePrefix,
     metricsPrefix,
     bodyLimitMb,
@@ -26,7 +27,7 @@ export function frontendOptions({ frontend, namespace, modelPath }: Settings): F
       ...(without.nvext === true ? { nvext: false } : {}),
     },
     access: { admin, ...(keysPath === undefined ? {} : { keysPath }) },
-    router,
+    router: routerOptions(settings),
     bodyLimitMb,
     migrationLimit,
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),

@@ -1,27 +1,17 @@
 /** Flags of the real frontend 1.6.1 that come with a later version: known words, so that nobody takes them for a typing error. */
 const laterFlags: ReadonlySet<string> = new Set(
-  `--interactive --kv-cache-block-size --serve-indexer
-  --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path --tcp-tls-client-cert-path --tcp-tls-client-key-path
-  --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path --nats-tls-insecure --nats-tls-client-cert-path
-  --nats-tls-client-key-path --grpc-metrics-port --dump-config-to --frontend-route-extension
-  --enable-anthropic-api --strip-anthropic-preamble --enable-streaming-tool-dispatch
+  `--interactive --serve-indexer --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path
+  --tcp-tls-client-cert-path --tcp-tls-client-key-path --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path
+  --nats-tls-insecure --nats-tls-client-cert-path --nats-tls-client-key-path --grpc-metrics-port --dump-config-to
+  --frontend-route-extension --enable-anthropic-api --strip-anthropic-preamble --enable-streaming-tool-dispatch
   --enable-streaming-reasoning-dispatch --reasoning-field-name --exclude-tools-when-tool-choice-none
-  --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback --trust-remote-code
-  --enforce-disagg --router-min-initial-workers --router-session-affinity-ttl-secs --router-session-affinity-mode
-  --load-aware
-  --router-kv-overlap-score-credit --router-kv-overlap-score-credit-decay --router-prefill-load-scale
-  --router-decode-active-request-weight --router-host-cache-hit-weight --router-disk-cache-hit-weight
-  --router-temperature --router-kv-events --kv-events --router-replica-sync --router-track-active-blocks
-  --track-active-blocks --router-track-output-blocks --track-output-blocks --router-assume-kv-reuse --assume-kv-reuse
-  --router-track-prefill-tokens --router-tracking-hash --router-tracking-key-file --router-tracking-key-id
-  --router-prefill-load-model --router-ttl-secs --router-approximate-cache-policy --router-queue-threshold
-  --router-policy-config --router-conditional-disagg --router-conditional-disagg-config --router-prefill-policy
-  --router-decode-policy --router-event-threads --router-queue-policy --use-remote-indexer
-  --enable-session-prefix-index --shared-cache-multiplier --shared-cache-type --router-predicted-ttl-secs
-  --ais-perf-config --ais-backend --aic-backend --ais-system --aic-system --ais-backend-version --aic-backend-version
-  --ais-tp-size --aic-tp-size --ais-model-path --aic-model-path --ais-moe-tp-size --aic-moe-tp-size --ais-moe-ep-size
-  --aic-moe-ep-size --ais-attention-dp-size --aic-attention-dp-size --ais-nextn --aic-nextn --ais-nextn-accept-rates
-  --aic-nextn-accept-rates --ais-mtp-seed --aic-mtp-seed`.split(/\s+/),
+  --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback
+  --trust-remote-code --enforce-disagg --router-tracking-key-file --router-tracking-key-id --router-prefill-policy
+  --router-decode-policy --use-remote-indexer --enable-session-prefix-index --shared-cache-multiplier
+  --shared-cache-type --ais-perf-config --ais-backend --aic-backend --ais-system --aic-system --ais-backend-version
+  --aic-backend-version --ais-tp-size --aic-tp-size --ais-model-path --aic-model-path --ais-moe-tp-size
+  --aic-moe-tp-size --ais-moe-ep-size --aic-moe-ep-size --ais-attention-dp-size --aic-attention-dp-size --ais-nextn
+  --aic-nextn --ais-nextn-accept-rates --aic-nextn-accept-rates --ais-mtp-seed --aic-mtp-seed`.split(/\s+/),
 );
 
 /** Whether a flag, also in its `--no-` form, comes with a later version. */

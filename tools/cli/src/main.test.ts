@@ -37,19 +37,20 @@ describe('help and version', () => {
 
 describe('what can not be used ends in one line and exit code 2', () => {
   test.each([
-    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker, keys"],
+    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker, router, keys"],
     [['frontend', '--http-prot', '1'], {}, "unknown option '--http-prot' (Did you mean --http-port?)"],
     [['frontend', 'please'], {}, "too many arguments for 'frontend'. Expected 0 arguments but got 1: please."],
     [['frontend', '--http-port'], {}, "option '--http-port <port>' argument missing"],
     [['frontend', '--http-port', 'x'], {}, "--http-port 'x': expected a whole number from 0 to 65535"],
-    [['frontend', '--router-mode', 'kv'], {}, "--router-mode 'kv' is not available in this version"],
-    [['frontend', '--router-temperature', '0.5'], {}, '--router-temperature is not available in this version'],
-    [['frontend', '--no-router-kv-events'], {}, '--no-router-kv-events is not available in this version'],
+    [['frontend', '--router-temperature', '-0.5'], {}, 'router_temperature must be finite and non-negative'],
+    [['frontend', '--use-remote-indexer'], {}, '--use-remote-indexer is not available in this version'],
+    [['frontend', '--no-serve-indexer'], {}, '--no-serve-indexer is not available in this version'],
+    [['router'], {}, 'endpoint is required (set --endpoint or DYN_ROUTER_ENDPOINT)'],
+    [['router', '--endpoint', 'a.b'], {}, "--endpoint 'a.b': expected namespace.component.endpoint, each of letters, digits, '-' and '_'"],
     [['frontend', '--tls-cert-path', '/c'], {}, '--tls-cert-path and --tls-key-path must be provided together'],
     [['frontend', '--api-keys-path', '/nowhere/keys'], {}, 'API keys not found: /nowhere/keys'],
     [['worker', '--model-path', '/nowhere/at-all'], {}, "model folder '/nowhere/at-all' does not exist"],
     [['serve', '--model-path', '/nowhere/at-all'], {}, "model folder '/nowhere/at-all' does not exist"],
-    [[], { DYN_ROUTER_MODE: 'kv' }, "DYN_ROUTER_MODE='kv' is not available in this version"],
   ] as const)('%o with %o', async (args, env, line) => {
     expect(await dynamo(args, { env })).toEqual({ code: 2, stdout: '', stderr: `dynamo: ${line}\n` });
   });

@@ -19,6 +19,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: 'Serves a model folder with an engine.',
     load: async () => (await import('./commands/worker.ts')).runWorker,
   },
+  router: {
+    summary: 'Serves a KV router for the workers of an endpoint, for frontends and other processes to ask.',
+    load: async () => (await import('./commands/router.ts')).runRouter,
+  },
   keys: {
     summary: 'Makes an API key for frontends with --api-keys-path.',
     load: async () => (await import('./commands/keys.ts')).runKeys,
@@ -39,7 +43,19 @@ export function createProgram(finish: (code: number) => void): Command {
       .allowExcessArguments(false);
     const options = flags
       .filter((row) => row.commands.includes(name))
-      .flatMap((row) => (row.flag === undefined ? [] : [{ flag: row.flag, options: optionsOf(row, row.flag) }]));
+      .flatMap((row) =>
+        row.flag === undefined
+          ? []
+          : [
+              {
+                flag: row.flag,
+                options: [
+                  ...optionsOf(row, row.flag),
+                  ...(row.aliases ?? []).flatMap((alias) => optionsOf(row, alias).map((option) => option.hideHelp())),
+                ],
+              },
+            ],
+      );
     for (const option of options.flatMap((entry) => entry.options)) command.addOption(option);
     const variables = flags.filter((row) => row.flag === undefined && row.commands.includes(name));
     if (variables.length > 0)
@@ -48,7 +64,9 @@ export function createProgram(finish: (code: number) => void): Command {
         `\nVariables without a flag:\n${variables.map((row) => `  ${row.env}: ${helpOf({ ...row, env: '' })}`).join('\n')}`,
       );
     command.action(async (values: Readonly<Record<string, string | boolean | undefined>>) => {
-      const given: Given = Object.fromEntries(options.map((entry) => [entry.flag, values[entry.options[0]?.attributeName() ?? '']]));
+      const given: Given = Object.fromEntries(
+        options.map((entry) => [entry.flag, entry.options.map((option) => values[option.attributeName()]).find((value) => value !== undefined)]),
+      );
       const settings = settle(name, given, process.env);
       finish(await (await load())(settings));
     });

@@ -1,3 +1,4 @@
+import type { RouterSettings } from '@dynamo/kv-router/internal';
 import type { FrontendOptions, HttpOptions } from '@dynamo/llm';
 import type { PolicyName } from '@dynamo/runtime';
 import { type CommandName, type Flag, flags } from './flags.ts';
@@ -31,7 +32,7 @@ export interface Settings {
   };
   readonly frontend: {
     readonly http: { readonly host: string; readonly port: number } & HttpOptions;
-    readonly router: { readonly mode: PolicyName; readonly overload?: NonNullable<NonNullable<FrontendOptions['router']>['overload']> };
+    readonly router: { readonly mode: PolicyName | 'kv'; readonly overload?: NonNullable<NonNullable<FrontendOptions['router']>['overload']> };
     /** What is switched off. */
     readonly without?: { readonly admin?: boolean; readonly nvext?: boolean };
     readonly tls?: { readonly certPath?: string; readonly keyPath?: string; readonly clientCaPath?: string };
@@ -45,6 +46,17 @@ export interface Settings {
     readonly bodyLimitMb: number;
     readonly limits?: Readonly<Partial<Record<LimitName, number>>>;
     readonly drainSeconds?: number;
+  };
+  readonly router: {
+    readonly settings: Partial<RouterSettings>;
+    readonly conditional?: string;
+    readonly loadAware: boolean;
+    readonly minWorkers: number;
+    readonly blockSize?: number;
+    readonly affinity: { readonly ttlSeconds?: number; readonly mode: 'hard' | 'soft' };
+    /** Of the router on its own. */
+    readonly endpoint?: `${string}.${string}.${string}`;
+    readonly serviceBlockSize: number;
   };
   readonly worker: {
     readonly engine: EngineName;
@@ -89,7 +101,8 @@ function valueOf(row: Flag, given: Given, env: Environment): string | number | b
   const flagText = row.flag === undefined ? undefined : given[row.flag];
   const envText = row.env === undefined ? undefined : env[row.env] || undefined;
   const text = flagText ?? envText;
-  if (text === undefined) return row.fallback;
+  // The real commands take the word for "unset" where there is no default.
+  if (text === undefined || (text === 'None' && row.fallback === undefined && row.type !== 'text')) return row.fallback;
   const source = flagText === undefined ? `${row.env}='${text}'` : `${row.flag} '${text}'`;
   const value = readers[row.type](String(text), row);
   if (typeof value === 'object') throw new UsageError(`${source}: expected ${value.expected}`);

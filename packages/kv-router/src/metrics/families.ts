@@ -2,12 +2,13 @@ import type { Counter, Gauge, Histogram, Metrics } from '@dynamo/metrics';
 import { labelValue } from '@dynamo/metrics/internal';
 import type { DistributedRuntime } from '@dynamo/runtime';
 import { type EndpointName, metricsBeside } from '@dynamo/runtime/internal';
+import type { RouterRole } from '../options.ts';
 
 /** Whose decisions are counted. */
 export interface CountedRouter {
   readonly name: EndpointName;
   readonly model: string;
-  readonly role: 'decode' | 'prefill';
+  readonly role: RouterRole;
 }
 
 /** Bounds of the real router's histograms (spec kv-router 9, spec metrics 6). */
@@ -99,12 +100,15 @@ export interface RouterFamilies {
   readonly ofRank: (workerId: bigint, dpRank: number) => RankFamilies;
 }
 
+/** How the real router calls workers of a role in its labels: those that do all of a request are of the decoding kind. */
+export const workerType = (role: RouterRole): 'decode' | 'prefill' => (role === 'prefill' ? 'prefill' : 'decode');
+
 /** Makes a router's families under the names of the real one (spec metrics 6), in the metrics of its runtime. */
 export function openFamilies(runtime: DistributedRuntime, { name, model, role }: CountedRouter): RouterFamilies {
   const component = runtime.metrics.child({ dynamo_namespace: labelValue(name.namespace), dynamo_component: labelValue(name.component) });
   const frontend = metricsBeside(runtime, 'dynamo_frontend');
   const router = { router_id: String(runtime.discovery.instanceId) };
-  const part = { model, phase: role === 'prefill' ? 'prefill' : 'aggregated', ...router };
+  const part = { model, phase: role, ...router };
   const own = { model };
   const counter = (what: string, help: string, labels: Record<string, string>): Counter => component.counter(what, help, { labels });
   const gauge = (what: string, help: string, labels: Record<string, string>): Gauge => component.gauge(what, help, { labels });
@@ -120,7 +124,7 @@ export function openFamilies(runtime: DistributedRuntime, { name, model, role }:
     labelNames: ['answer'],
     labels: own,
   });
-  const ingress = { ...own, routing_group: 'default', worker_type: role };
+  const ingress = { ...own, routing_group: 'default', worker_type: workerType(role) };
   // Nothing is shared between caches yet: there for dashboards.
   histogram('router_shared_cache_beyond_blocks', 'Shared cache blocks beyond device overlap for the selected worker', buckets.sharedBlocks);
   histogram('router_shared_cache_hit_rate', 'Fraction of request blocks found in the shared KV cache (0.0-1.0)', buckets.share);
@@ -164,7 +168,7 @@ export function openFamilies(runtime: DistributedRuntime, { name, model, role }:
     withoutSource: gauge(
       'router_kv_event_source_mismatch_workers',
       'Number of serving workers with missing or ambiguous KV sources, explicitly disabled KV event publishing, or without an expected RecoveryTarget',
-      { ...own, target_namespace: name.namespace, target_component: name.component, target_endpoint: name.endpoint, worker_type: role },
+      { ...own, target_namespace: name.namespace, target_component: name.component, target_endpoint: name.endpoint, worker_type: workerType(role) },
     ),
     sources: { active: sources.with({ state: 'active' }), preconnected: sources.with({ state: 'preconnected' }) },
     batches: counter('router_kv_zmq_ingress_batches_total', 'Total ZMQ KV ingress batches handed to WorkerQueryClient', {}),
@@ -201,8 +205,8 @@ export function openFamilies(runtime: DistributedRuntime, { name, model, role }:
       nothing: recoveries.with({ answer: 'nothing' }),
       failed: recoveries.with({ answer: 'failed' }),
     },
-    ofClass: (policy) => classOf(frontend, { model, policy_class: policy, worker_type: role }),
-    ofRank: (workerId, dpRank) => rankOf({ component, frontend }, { workerId: String(workerId), dpRank: String(dpRank), role }),
+    ofClass: (policy) => classOf(frontend, { model, policy_class: policy, worker_type: workerType(role) }),
+    ofRank: (workerId, dpRank) => rankOf({ component, frontend }, { workerId: String(workerId), dpRank: String(dpRank), role: workerType(role) }),
   };
 }
 

@@ -7,7 +7,7 @@ import type { QueueStats } from '../queue/class-queue.ts';
 import type { Placed } from '../select/scheduler.ts';
 import type { SourceReport } from '../sources/kv-sources.ts';
 import type { WorkerSet } from '../workers/worker-set.ts';
-import { type ClassFamilies, type CountedRouter, eventTypes, openFamilies, type RankFamilies, type RouterFamilies } from './families.ts';
+import { type ClassFamilies, type CountedRouter, eventTypes, openFamilies, type RankFamilies, type RouterFamilies, workerType } from './families.ts';
 
 /** What is looked at when somebody asks for the metrics. */
 export interface CountedState {
@@ -102,7 +102,7 @@ export class RouterMetrics implements Disposable {
     for (const number of [...this.#ranks.keys()]) this.#dropRank(number);
     const { component, frontend } = this.#families;
     component.remove({ model: this.#router.model });
-    frontend.remove({ model: this.#router.model, worker_type: this.#router.role });
+    frontend.remove({ model: this.#router.model, worker_type: workerType(this.#router.role) });
   }
 
   #class(policy: string): ClassFamilies {

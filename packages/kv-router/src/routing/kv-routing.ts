@@ -9,6 +9,7 @@ import type { BusyThresholds, OverloadMonitor } from '../load/overload-monitor.t
 import { ReplicaSync } from '../load/replica-sync.ts';
 import { hitRate, RouterMetrics } from '../metrics/router-metrics.ts';
 import type { KvRouterOptions, ResolvedOptions } from '../options.ts';
+import { loadPolicyFile } from '../policy-file/load-policy.ts';
 import type { PrefixIndexName } from '../prefix/index.ts';
 import type { PrefixIndex } from '../prefix/prefix-index.ts';
 import { AdmissionQueue } from '../queue/admission.ts';
@@ -25,6 +26,7 @@ import { captureState } from '../warm/capture.ts';
 import { findState, shareState } from '../warm/warm-start.ts';
 import type { WarmState } from '../warm/warm-state.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
+import type { RankOverlap } from '../wire/overlap-scores.ts';
 import type { RecordedDecision } from '../wire/recording.ts';
 import { encodeStateFrame, type RankChain } from '../wire/router-state.ts';
 import { KvRecorder } from '../record/recorder.ts';
@@ -55,7 +57,13 @@ export interface Booking {
 }
 
 /** A route that may come with one line on why it was taken. */
-export type KvRoute = Route & { readonly brief?: RouteBrief };
+export type KvRoute = Route & {
+  readonly brief?: RouteBrief;
+  /** Which part of the prompt's blocks the rank is expected to hold. */
+  readonly hitRate: number;
+  /** How many requests waited when this one came. */
+  readonly queueDepth: number;
+};
 
 /** Everything that one router knows of one endpoint, and the decisions that it makes with it. */
 export class KvRouting implements AsyncDisposable {
@@ -166,7 +174,10 @@ export class KvRouting implements AsyncDisposable {
       options.record === undefined
         ? undefined
         : recordRouting(stack.use(await KvRecorder.open(options.record.path, limitsOf(options.record))), options);
-    const routing = new KvRouting(runtime, name, options, recorder);
+    const { policies, settings } = options;
+    const file = policies === undefined ? settings?.policyConfig : undefined;
+    const read = file === undefined ? options : { ...options, policies: await loadPolicyFile(file) };
+    const routing = new KvRouting(runtime, name, read, recorder);
     // Below all else: what happens while the router closes is recorded too.
     const kept = stack.move();
     routing.#recording = kept;
@@ -198,6 +209,21 @@ export class KvRouting implements AsyncDisposable {
   /** What each rank carries, and would carry with this prompt. */
   loads(request: TokenRequest, call: RoutedCall = {}): RankLoad[] {
     return this.scheduler.loads(this.#placeRequest(this.#job(request, call, { book: false, explain: undefined })));
+  }
+
+  /** What each rank holds of a prompt, in order of workers and ranks, and how many whole blocks the prompt has. */
+  overlapScores(request: TokenRequest): { readonly ranks: readonly RankOverlap[]; readonly blocks: number } {
+    const { prompt } = this.#job(request, {}, { book: false, explain: undefined });
+    const { device, host, disk, external } = this.#overlaps(prompt);
+    const ranks = this.workers.numbers.map((rank) => ({
+      workerId: this.#ranks.workerIdOf(rank),
+      dpRank: this.#ranks.dpRankOf(rank),
+      device: device[rank] ?? 0,
+      host: host[rank] ?? 0,
+      disk: (disk[rank] ?? 0) + (external[rank] ?? 0),
+    }));
+    const inOrder = ranks.toSorted((a, b) => (a.workerId === b.workerId ? a.dpRank - b.dpRank : a.workerId < b.workerId ? -1 : 1));
+    return { ranks: inOrder, blocks: prompt.local.length };
   }
 
   /** When workers count as overloaded; what is absent keeps its value. The change counts from the next report of a worker on. */
@@ -239,17 +265,22 @@ export class KvRouting implements AsyncDisposable {
       booking.output(tokens);
     };
     const { brief } = booking.placed;
-    return {
+    const route: KvRoute = {
       instance: workerId,
+      rank: dpRank,
       request: { ...request, routing: { ...request.routing, dp_rank: dpRank } },
       seen,
       done: () => booking.free(),
+      hitRate: booking.hitRate,
+      queueDepth: booking.queueDepth,
       ...(brief === undefined ? {} : { brief }),
     };
+    call.routed?.(route);
+    return route;
   }
 
   #job(request: TokenRequest, call: RoutedCall, options: Pick<Job, 'book' | 'explain'>): Job {
-    const hints = readHints(request, call, this.options.role);
+    const hints = readHints(request, call, { role: this.options.role, hasRank: (workerId, rank) => this.#watch.hasRank(workerId, rank) });
     const began = performance.now();
     const prompt = hashRequest(this.#hasher, request, { blockSize: this.options.blockSize, eagle: this.#watch.eagle, hints });
     const times = { hashing: performance.now() - began, find: 0, scheduling: 0 };

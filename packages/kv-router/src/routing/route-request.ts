@@ -1,5 +1,8 @@
-import { DynamoError, type CallOptions, type InstanceId } from '@dynamo/runtime';
+import { DynamoError, type InstanceId } from '@dynamo/runtime';
+import type { BoundCall } from '@dynamo/runtime/internal';
 import type { PromptHasher, PromptHashes } from '../hash/block-hash.ts';
+import type { RouterRole } from '../options.ts';
+import type { KvRoute } from './kv-routing.ts';
 import type { TokenRequest } from '../request.ts';
 import type { Constraints } from '../select/eligibility.ts';
 import { object } from '../wire/members.ts';
@@ -18,8 +21,18 @@ export interface RoutingHints {
 }
 
 /** A call with what the router alone reads: the worker that is to take it, and those that are not to. */
-export interface RoutedCall extends CallOptions {
+export interface RoutedCall extends BoundCall {
   readonly pinned?: InstanceId;
+  readonly excluded?: ReadonlySet<InstanceId>;
+  /** Told where it goes. */
+  readonly routed?: (route: KvRoute) => void;
+}
+
+/** What reading a request needs to know of the router and its workers. */
+export interface HintReader {
+  readonly role: RouterRole;
+  /** Whether a worker has such a rank; a wish for one that it has not counts as none (spec llm 2.1). */
+  readonly hasRank: (workerId: bigint, dpRank: number) => boolean;
 }
 
 /**
@@ -27,9 +40,9 @@ export interface RoutedCall extends CallOptions {
  *
  * @throws DynamoError `invalid_argument` naming the member that is wrong.
  */
-export function readHints(request: TokenRequest, call: RoutedCall, role: 'prefill' | 'decode' = 'decode'): RoutingHints {
+export function readHints(request: TokenRequest, call: RoutedCall, reader: HintReader): RoutingHints {
   const routing = request.routing ?? {};
-  const constraints = readConstraints(routing, call, role);
+  const constraints = readConstraints(routing, call, reader);
   const override = object(request.extra?.['router_config_override']);
   const text = (name: string): string | undefined => (typeof routing[name] === 'string' && routing[name] !== '' ? routing[name] : undefined);
   const count = (name: string): number | undefined => (typeof routing[name] === 'number' ? routing[name] : undefined);
@@ -45,25 +58,31 @@ export function readHints(request: TokenRequest, call: RoutedCall, role: 'prefil
   });
 }
 
-function readConstraints(routing: Readonly<Record<string, unknown>>, call: RoutedCall, role: 'prefill' | 'decode'): Constraints | undefined {
+function readConstraints(routing: Readonly<Record<string, unknown>>, call: RoutedCall, { role, hasRank }: HintReader): Constraints | undefined {
   // A worker that is asked for to write the answer says nothing of who is to read the prompt.
-  const worker = call.pinned ?? (role === 'decode' ? routing['backend_instance_id'] : undefined) ?? routing[`${role}_worker_id`];
-  const rank = routing[role === 'prefill' ? 'prefill_dp_rank' : 'dp_rank'] ?? routing['dp_rank'];
+  const worker =
+    call.pinned ??
+    call.instance ??
+    (role === 'prefill' ? routing['prefill_worker_id'] : (routing['backend_instance_id'] ?? routing['decode_worker_id']));
+  const rank = call.rank ?? routing[role === 'prefill' ? 'prefill_dp_rank' : 'dp_rank'] ?? routing['dp_rank'];
   const allowed = routing['allowed_worker_ids'];
   const taints = object(routing['routing_constraints']);
-  if (worker === undefined && allowed === undefined && taints === undefined) return undefined;
+  if (worker === undefined && allowed === undefined && taints === undefined && call.excluded === undefined) return undefined;
   const required = taints?.['required_taints'];
   const preferred = object(taints?.['preferred_taints']);
   return defined({
-    pinned:
-      worker === undefined || worker === null
-        ? undefined
-        : defined({ workerId: id(worker, 'worker id'), dpRank: rank == null ? undefined : u32(rank, 'dp_rank') }),
+    pinned: worker === undefined || worker === null ? undefined : pinOf(id(worker, 'worker id'), rank, hasRank),
+    excluded: call.excluded,
     allowed: Array.isArray(allowed) ? allowed.map((one) => id(one, 'allowed_worker_ids')) : undefined,
     requiredTaints: Array.isArray(required) ? required.map(String) : undefined,
     preferredTaints:
       preferred === undefined ? undefined : Object.fromEntries(Object.entries(preferred).map(([name, weight]) => [name, Number(weight)])),
   });
+}
+
+function pinOf(workerId: bigint, rank: unknown, hasRank: HintReader['hasRank']): NonNullable<Constraints['pinned']> {
+  const dpRank = rank === undefined || rank === null ? undefined : u32(rank, 'dp_rank');
+  return dpRank === undefined || !hasRank(workerId, dpRank) ? { workerId } : { workerId, dpRank };
 }
 
 const id = (value: unknown, name: string): bigint => {

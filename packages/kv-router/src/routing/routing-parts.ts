@@ -4,7 +4,7 @@ import { OverloadMonitor } from '../load/overload-monitor.ts';
 import { type KvRouterOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
 import { type PrefixIndexName, prefixIndexes } from '../prefix/index.ts';
 import type { PrefixIndex, PrefixIndexOptions } from '../prefix/prefix-index.ts';
-import { type PolicyProfile, singleClass } from '../queue/policy-classes.ts';
+import type { PolicyProfile } from '../queue/policy-classes.ts';
 import { RankTable } from '../ranks.ts';
 import { Scheduler } from '../select/scheduler.ts';
 import { type WorkerObserver, WorkerSet } from '../workers/worker-set.ts';
@@ -61,6 +61,6 @@ export function routingParts(
       { workers, overload, sequences },
       { ...schedulerOptions(resolved, options), ...(parts.random === undefined ? {} : { random: parts.random }) },
     ),
-    profile: options.profile ?? singleClass(settings.queuePolicy, settings.queueThreshold),
+    profile: resolved.profile,
   };
 }

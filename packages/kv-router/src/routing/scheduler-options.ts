@@ -15,7 +15,7 @@ export function schedulerOptions({ settings, blockSize, role }: ResolvedOptions,
     trackPrefillTokens: settings.trackPrefillTokens,
     selector: typeof selector === 'object' ? selector : selectors[selector ?? 'default'],
     weights: {
-      role,
+      role: role === 'prefill' ? 'prefill' : 'decode',
       overlapCredit: settings.overlapCredit,
       overlapCreditDecay: settings.overlapCreditDecay,
       prefillLoadScale: settings.prefillLoadScale,

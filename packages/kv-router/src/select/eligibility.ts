@@ -12,6 +12,8 @@ export interface Constraints {
   readonly pinned?: { readonly workerId: bigint; readonly dpRank?: number };
   /** Only these workers. */
   readonly allowed?: Iterable<bigint>;
+  /** None of these: they have failed the request before. */
+  readonly excluded?: ReadonlySet<bigint>;
 }
 
 /** Why a rank can't be chosen, or that it can. */
@@ -23,6 +25,7 @@ export type IsOverloaded = (workerId: bigint) => boolean;
 /** The constraints of one request, ready to be asked rank by rank. */
 export interface Rules {
   readonly allowed: ReadonlySet<bigint> | undefined;
+  readonly excluded: ReadonlySet<bigint> | undefined;
   readonly required: readonly string[];
   readonly pinned: Constraints['pinned'];
   readonly overloaded: IsOverloaded;
@@ -33,6 +36,7 @@ const never: IsOverloaded = () => false;
 /** Makes the sets that are asked for each rank. */
 export const rulesOf = (constraints: Constraints = {}, overloaded: IsOverloaded = never): Rules => ({
   allowed: constraints.allowed === undefined ? undefined : new Set(constraints.allowed),
+  excluded: constraints.excluded === undefined || constraints.excluded.size === 0 ? undefined : constraints.excluded,
   required: constraints.requiredTaints === undefined ? [] : [...constraints.requiredTaints],
   pinned: constraints.pinned,
   overloaded,
@@ -41,6 +45,7 @@ export const rulesOf = (constraints: Constraints = {}, overloaded: IsOverloaded 
 /** Whether one rank of a known worker may take the request. */
 export function eligibility(worker: KnownWorker, dpRank: number, rules: Rules): Eligibility {
   if (rules.allowed !== undefined && !rules.allowed.has(worker.id)) return 'not_allowed';
+  if (rules.excluded?.has(worker.id) === true) return 'not_allowed';
   const { pinned } = rules;
   if (pinned !== undefined && (pinned.workerId !== worker.id || (pinned.dpRank !== undefined && pinned.dpRank !== dpRank))) return 'not_pinned';
   if (!worker.available) return 'unavailable';
@@ -49,8 +54,8 @@ export function eligibility(worker: KnownWorker, dpRank: number, rules: Rules): 
 }
 
 /** Whether every rank that is not in quarantine will do: the way of nearly all requests. */
-const isPlain = ({ allowed, required, pinned, overloaded }: Rules): boolean =>
-  allowed === undefined && pinned === undefined && required.length === 0 && overloaded === never;
+const isPlain = ({ allowed, excluded, required, pinned, overloaded }: Rules): boolean =>
+  allowed === undefined && excluded === undefined && pinned === undefined && required.length === 0 && overloaded === never;
 
 /**
  * Writes the ranks that may take the request and tells how many they are.

@@ -2,6 +2,8 @@ import { DynamoError } from '@dynamo/runtime';
 import type { PolicyClass, PolicyProfile } from '../queue/policy-classes.ts';
 import { object, type Wire } from './members.ts';
 import { checkProfile, invalid } from './policy-check.ts';
+import { partialSettings } from './read-settings.ts';
+import type { RouterSettings } from './router-settings.ts';
 
 /** A policy file, read and checked (spec kv-router 9). */
 export interface PolicyConfig {
@@ -90,6 +92,37 @@ export function readPolicyConfig(document: unknown, path: string): PolicyConfig 
     selectors: selection?.instances ?? [],
     ...(classifier === undefined ? {} : { classifier }),
   };
+}
+
+/** The one way to rank workers that instances can be of, and its parameters under their wire names. */
+const costFunction = 'dynamo-default-cost-fn';
+const costParameters = [
+  'overlap_score_credit',
+  'overlap_score_credit_decay',
+  'prefill_load_scale',
+  'decode_active_request_weight',
+  'host_cache_hit_weight',
+  'disk_cache_hit_weight',
+  'shared_cache_multiplier',
+  'router_temperature',
+];
+
+/**
+ * The settings that an instance of the cost function stands for.
+ *
+ * @throws DynamoError `invalid_argument` in the words of 1.6.1, for another type, an unknown parameter or one out of range.
+ */
+export function defaultCostSettings({ type, parameters }: PolicyConfig['selectors'][number]): Partial<RouterSettings> {
+  const bad = (message: string): DynamoError => new DynamoError('invalid_argument', message);
+  if (type !== costFunction) throw bad(`unknown worker-selection policy type "${type}"; linked policy types: ${costFunction}`);
+  const wrong = `invalid parameters for worker-selection policy type "${type}": `;
+  for (const name of Object.keys(parameters))
+    if (!costParameters.includes(name)) throw bad(`${wrong}unknown field \`${name}\`, expected ${oneOf(costParameters)}`);
+  try {
+    return partialSettings(parameters);
+  } catch (error) {
+    throw DynamoError.is(error) ? bad(`${wrong}${error.message}`) : error;
+  }
 }
 
 const oneOf = (names: readonly string[]): string =>

@@ -40,6 +40,49 @@ export function readSettings(wire: Readonly<Record<string, unknown>>): RouterSet
   return checkSettings(read as unknown as RouterSettings);
 }
 
+/**
+ * Reads those settings that are there, under their wire names; null counts as absent.
+ *
+ * @throws DynamoError `invalid_argument` in the words of 1.6.1.
+ */
+export function partialSettings(wire: Readonly<Record<string, unknown>>): Partial<RouterSettings> {
+  const read = readSettings(wire);
+  const given = Object.keys(wire).filter((name) => wire[name] !== null && wire[name] !== undefined);
+  return Object.fromEntries(given.flatMap((name) => byWire.get(name)?.[0] ?? []).map((name) => [name, read[name]]));
+}
+
+/** Members of the JSON that says when a prompt stays with its decode worker, by the setting that each fills. */
+const conditionalMembers: Readonly<Record<string, string>> = {
+  policy: 'conditional_disagg_policy',
+  eff_isl_threshold: 'conditional_disagg_eff_isl_threshold',
+  eff_isl_ratio_threshold: 'conditional_disagg_eff_isl_ratio_threshold',
+  prefill_busy_threshold: 'conditional_disagg_prefill_busy_threshold',
+  decode_busy_threshold: 'conditional_disagg_decode_busy_threshold',
+};
+
+/**
+ * Reads the JSON object of `--router-conditional-disagg-config` (spec kv-router 18.5).
+ *
+ * @throws DynamoError `invalid_argument` for what is no object, an unknown member or one of the wrong type.
+ */
+export function readConditionalSettings(text: string): Partial<RouterSettings> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const members = Array.isArray(value) ? undefined : object(value);
+  if (members === undefined) throw bad('conditional disaggregation config must be a JSON object');
+  const wire = Object.entries(members).map(([name, member]): [string, unknown] => {
+    const setting = conditionalMembers[name];
+    if (setting === undefined)
+      throw bad(`unknown conditional disaggregation setting ${name}, expected one of ${Object.keys(conditionalMembers).join(', ')}`);
+    return [setting, member];
+  });
+  return partialSettings(Object.fromEntries(wire));
+}
+
 function readOne({ wire, type }: SettingName, value: unknown): unknown {
   if (typeof type === 'object') {
     const word = wire === 'router_prefill_load_model' && value === 'aic' ? 'ais' : value;

@@ -9,7 +9,7 @@ import type { RouterSettings } from './router-settings.ts';
 export interface RecordedRouter {
   readonly blockSize: number;
   readonly index: 'events' | 'approximate' | 'none';
-  readonly role: 'decode' | 'prefill';
+  readonly role: 'aggregated' | 'decode' | 'prefill';
   /** Name of the selector; one of the user's own can't be run again without it. */
   readonly selector: string;
   readonly settings: RouterSettings;

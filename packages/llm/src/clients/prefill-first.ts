@@ -103,8 +103,11 @@ function startPrefill(pool: PrefillPool, request: TokenRequest, call: ShapedCall
     placed.resolve({ half, bootstrap });
     return prefillRequest(shaped, half, bootstrap);
   };
-  const { placed: _, excluded: __, ...rest } = call;
-  const reading: ShapedCall = { ...rest, signal, shape };
+  // Who is to write the answer is not who is to read the prompt.
+  const { placed: _, excluded: __, instance: ___, pinned: ____, ...rest } = call;
+  const asked = request.routing?.['prefill_worker_id'];
+  const pin = typeof asked === 'number' || typeof asked === 'bigint' ? { instance: BigInt(asked) } : {};
+  const reading: ShapedCall = { ...rest, ...pin, signal, shape };
   const first = (async () => {
     let found: TokenChunk | undefined;
     try {

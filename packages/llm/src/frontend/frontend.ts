@@ -1,3 +1,4 @@
+import { loadPolicyFile, resolveOptions } from '@dynamo/kv-router/internal';
 import type { KvRouterOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
@@ -26,9 +27,10 @@ export interface FrontendOptions {
   /**
    * How workers are chosen; default `round-robin`. With `kv` the members of `KvRouterOptions` count, and `routeHeader` adds
    * the header `x-dynamo-route` to answers: worker, overlap, cost, and why. Default false. `overload` counts in every mode, and
-   * `POST /busy_threshold` changes it.
+   * `POST /busy_threshold` changes it; so does `affinity`, which keeps sessions on their workers, and `minWorkers`, how many
+   * workers a model must have before it is offered.
    */
-  router?: { mode?: PolicyName | 'kv'; routeHeader?: boolean } & Partial<KvRouterOptions>;
+  router?: { mode?: PolicyName | 'kv'; routeHeader?: boolean; minWorkers?: number } & Partial<KvRouterOptions>;
   /** How often a request may move to another worker when its own is lost; 0, the default, is never. */
   migrationLimit?: number;
   /** Longest request that may move, prompt and answer together, in tokens. No limit by default. */
@@ -98,11 +100,12 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
   const instances = undo.use(new LiveInstances(runtime));
   const limits = options.limits ?? {};
   checkLimits(limits);
+  const router = await checkedRouter(options.router ?? {});
   const models = undo.use(
     new ModelWatcher(
       {
         runtime,
-        router: options.router ?? {},
+        router,
         migration: {
           limit: options.migrationLimit ?? 0,
           ...(options.migrationMaxSequence === undefined ? {} : { maxSequence: options.migrationMaxSequence }),
@@ -154,6 +157,14 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
   );
   log.info({ address: server.address }, 'the frontend listens');
   return owned(runtime, { kept: undo.move(), address: server.address, models });
+}
+
+/** Says what is wrong with the router's options before any worker comes, and reads the policy file once for all of them. */
+async function checkedRouter(router: NonNullable<FrontendOptions['router']>): Promise<NonNullable<FrontendOptions['router']>> {
+  const file = router.policies === undefined ? router.settings?.policyConfig : undefined;
+  const read = file === undefined ? router : { ...router, policies: await loadPolicyFile(file) };
+  resolveOptions({ ...read, blockSize: router.blockSize ?? 1 });
+  return read;
 }
 
 /** Smallest value of each limit. */

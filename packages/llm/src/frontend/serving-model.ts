@@ -96,6 +96,11 @@ export interface ModelDirectory {
 export interface Placed {
   instance?: InstanceId;
   dpRank?: number;
+  /** When it was on its way, by `performance.now()`. */
+  sentAt?: number;
+  /** In mode kv: which part of the prompt the worker is expected to hold, and how many requests waited when it came. */
+  hitRate?: number;
+  queueDepth?: number;
   /** Text of the response header `x-dynamo-route`; only where it is asked for. */
   route?: string;
   /** The worker that read the prompt, where that was another one. */

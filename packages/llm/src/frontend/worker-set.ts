@@ -7,9 +7,11 @@ import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, OverloadW
 import { parseEndpointPath } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions } from '../clients/migrating.ts';
 import { patient, type Patience } from '../clients/patient.ts';
+import { placementOnly } from '../clients/placement-only.ts';
 import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
 import { inputOf, surfacesOf } from '../model/surfaces.ts';
 import { modelParsers } from '../parsers/for-request.ts';
+import { routingOf } from './card-routing.ts';
 import type { AnyModel } from './serving-model.ts';
 import { WireRequest } from './wire-request.ts';
 import type { ModelFileStore } from './model-files.ts';
@@ -18,7 +20,11 @@ import type { ModelFileStore } from './model-files.ts';
 const retryMs: readonly number[] = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 
 /** How a frontend chooses workers: a policy by name, or `kv`, whose options are those of the KV router. */
-export type RouterOptions = { readonly mode?: PolicyName | 'kv'; readonly routeHeader?: boolean } & Partial<KvRouterOptions>;
+export type RouterOptions = {
+  readonly mode?: PolicyName | 'kv';
+  readonly routeHeader?: boolean;
+  readonly minWorkers?: number;
+} & Partial<KvRouterOptions>;
 
 /** What a worker set needs from its frontend. */
 export interface WorkerSetParts {
@@ -49,6 +55,7 @@ export class WorkerSet implements AsyncDisposable {
   model: AnyModel | undefined;
   readonly #client: Client<TokenRequest | WireRequest, unknown>;
   readonly #parts: WorkerSetParts;
+  readonly #router: RouterOptions;
   readonly #stop = new AbortController();
   /** Without a KV router, what the workers say of their loads; heard once a threshold is set. */
   #overload: OverloadWatch | undefined;
@@ -61,14 +68,17 @@ export class WorkerSet implements AsyncDisposable {
     this.namespace = identity.namespace;
     this.card = identity.card;
     this.checksum = identity.checksum;
-    const { mode = 'round-robin', routeHeader: tells = false, ...options } = parts.router;
+    this.#router = routingOf(identity.card, parts.router, parts.runtime.log);
+    const { mode = 'round-robin', routeHeader: tells = false, minWorkers: _, affinity, ...options } = this.#router;
     // What knows no tokens has no blocks to route by.
     const byCache = mode === 'kv' && this.#takesTokens;
     this.#routing = byCache ? this.#openRouting(tells ? { ...options, brief: true } : options) : undefined;
     this.#client = parts.runtime.openClient<TokenRequest | WireRequest, unknown>(identity.path, {
-      policy: this.#policy(byCache ? this.#kvPolicy() : parts.runtime.policy(mode === 'kv' ? 'round-robin' : mode)),
+      policy: byCache ? this.#noting(this.#kvPolicy()) : this.#policy(parts.runtime.policy(mode === 'kv' ? 'round-robin' : mode)),
       encodeRequest: (request) => (request instanceof WireRequest ? request.wire : encodeTokenRequest(request)),
       readItem: readTokenFrame,
+      policyDecides: byCache,
+      ...(affinity === undefined ? {} : { affinity, sharesSessions: true }),
     });
     this.#loading = this.#load();
   }
@@ -129,9 +139,9 @@ export class WorkerSet implements AsyncDisposable {
   /** Blocks are those of the workers, as their card says. */
   #openRouting(options: Partial<KvRouterOptions>): Promise<KvRouting> {
     const routing = KvRouting.open(this.#parts.runtime, parseEndpointPath(this.path), {
-      blockSize: this.card.kv_cache_block_size,
-      model: this.card.display_name,
       ...options,
+      blockSize: this.card.kv_cache_block_size || (options.blockSize ?? 0),
+      model: this.card.display_name,
       ...roleOptions(this.card, options),
     });
     // Whoever asks for a worker hears of it.
@@ -139,15 +149,22 @@ export class WorkerSet implements AsyncDisposable {
     return routing;
   }
 
+  /** The router's own choice among the members of this set; it knows itself who is overloaded, pinned or to be left out. */
   #kvPolicy(): RoutePolicy {
-    return { pick: async (request, candidates, call) => ((await this.#routing) as KvRouting).policy.pick(request, candidates, call) };
-  }
-
-  /** Keeps to the members of this set, whoever else serves the endpoint, and notes where each call goes. */
-  #policy(inner: RoutePolicy): RoutePolicy {
+    const isOurs = ({ id }: Instance): boolean => this.members.has(id);
     return {
       pick: async (request, candidates, call) => {
-        const { placed, excluded, shape } = call as ShapedCall;
+        const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
+        return ((await this.#routing) as KvRouting).policy.pick(request, ours, call);
+      },
+    };
+  }
+
+  /** Keeps to the members of this set, whoever else serves the endpoint, and to those that are not overloaded. */
+  #policy(inner: RoutePolicy): RoutePolicy {
+    return this.#noting({
+      pick: (request, candidates, call) => {
+        const { excluded } = call as ShapedCall;
         const isOurs = ({ id }: Instance): boolean => this.members.has(id) && excluded?.has(id) !== true;
         const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
         if (ours.length === 0)
@@ -155,13 +172,26 @@ export class WorkerSet implements AsyncDisposable {
         const free = this.#overload === undefined ? ours : ours.filter(({ id }) => !this.isOverloaded(id));
         if (free.length === 0)
           throw new DynamoError('resource_exhausted', `all workers of model '${this.card.display_name}' are over their busy thresholds`);
-        const route = await inner.pick(request, free, call);
+        return inner.pick(request, free, call);
+      },
+    });
+  }
+
+  /** Notes where each call goes, for those who tell their client. */
+  #noting(inner: RoutePolicy): RoutePolicy {
+    return {
+      pick: async (request, candidates, call) => {
+        const { placed, shape } = call as ShapedCall;
+        const route = await inner.pick(request, candidates, call);
         const sent = (route.request ?? request) as TokenRequest;
         const dpRank = sent.routing?.['dp_rank'];
         const rank = typeof dpRank === 'number' ? { dpRank } : {};
-        if (placed !== undefined) Object.assign(placed, { instance: route.instance, ...rank });
-        const { brief } = route as KvRoute;
-        if (placed !== undefined && brief !== undefined && this.#parts.router.routeHeader === true) placed.route = routeHeader(brief);
+        const { brief, hitRate, queueDepth } = route as Partial<KvRoute>;
+        if (placed !== undefined) {
+          const sentAt = performance.now();
+          Object.assign(placed, { instance: route.instance, sentAt, ...rank, ...(hitRate === undefined ? {} : { hitRate, queueDepth }) });
+          if (brief !== undefined && this.#router.routeHeader === true) placed.route = routeHeader(brief);
+        }
         return shape === undefined ? route : { ...route, request: shape(sent, { workerId: route.instance, ...rank }) };
       },
     };
@@ -170,7 +200,7 @@ export class WorkerSet implements AsyncDisposable {
   /** The client that answers whole requests: for decode workers, one that has prompts read elsewhere first. */
   #answering(): Client<TokenRequest, unknown> {
     if (this.role !== 'decode' || this.card.needs.length === 0) return this.#client;
-    const conditional = this.#parts.router.settings?.conditionalDisagg === true && this.#routing !== undefined;
+    const conditional = this.#router.settings?.conditionalDisagg === true && this.#routing !== undefined;
     return prefillFirst(this.#client, {
       prefill: () => this.#parts.prefillOf(this)?.prefillPool,
       ...(conditional ? { conditional, bypass: (request, call) => this.#bypass(request, call) } : {}),
@@ -200,7 +230,9 @@ export class WorkerSet implements AsyncDisposable {
     if (inputOf(this.card.model_input) !== 'tokens') return { ...common, input: 'text' };
     const files = await this.#parts.files.load(this.card);
     const names = parsersOf(this.card);
-    const client = migrating(patient(this.#answering(), patience), { ...migration, onMove: (kind) => onMove(this.card.display_name, kind) });
+    const answering = migrating(patient(this.#answering(), patience), { ...migration, onMove: (kind) => onMove(this.card.display_name, kind) });
+    const routing = await this.#routing;
+    const client = routing === undefined ? answering : placementOnly(answering, (request, call) => routing.place(request, call));
     return {
       ...common,
       ...files,
@@ -225,6 +257,8 @@ export class WorkerSet implements AsyncDisposable {
       try {
         const model = await this.#open();
         await (await this.#routing)?.ready();
+        const { minWorkers = 0 } = this.#router;
+        if (minWorkers > 0) await this.#client.ready({ min: minWorkers, signal });
         if (signal.aborted) return;
         this.model = model;
         log.info({ model: this.card.display_name, endpoint: this.path }, 'a model is ready');

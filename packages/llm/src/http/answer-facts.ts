@@ -12,6 +12,8 @@ export class AnswerFacts {
   #last: TextChunk['extra'];
   #stopReason: TextChunk['stopReason'];
   readonly #tokenIds: number[] = [];
+  /** What a request that only asks for its placement is told. */
+  #told: Readonly<Record<string, unknown>> | undefined;
 
   constructor(wanted: readonly string[]) {
     this.#wanted = new Set(wanted);
@@ -22,7 +24,14 @@ export class AnswerFacts {
     return this.#wanted.size > 0;
   }
 
+  /** Whether the answer is a placement and nothing else. */
+  get placementOnly(): boolean {
+    return this.#told !== undefined;
+  }
+
   add(chunk: TextChunk): void {
+    const routing = chunk.extra?.['routing_data'] as Readonly<Record<string, unknown>> | undefined;
+    if (routing?.['token_ids'] !== undefined) this.#told = { worker_id: routing['worker_id'], token_ids: routing['token_ids'] };
     this.#firstMs ??= performance.now() - this.#start;
     if (chunk.extra !== undefined) this.#last = { ...this.#last, ...chunk.extra };
     if (chunk.stopReason !== undefined) this.#stopReason = chunk.stopReason;
@@ -31,11 +40,13 @@ export class AnswerFacts {
 
   /** JSON of the member for a chunk in the middle, or undefined. */
   midway(): string | undefined {
+    if (this.#told !== undefined) return encodeJsonText(this.#told);
     return this.#wanted.has('worker_id') ? encodeJsonText({ worker_id: this.#worker() }) : undefined;
   }
 
   /** JSON of the member for the last chunk or the whole answer, or undefined. */
   whole(): string | undefined {
+    if (this.#told !== undefined) return encodeJsonText(this.#told);
     const member: Record<string, unknown> = {};
     if (this.#wanted.has('worker_id')) member['worker_id'] = this.#worker();
     if (this.#tokenIds.length > 0) member['completion_token_ids'] = this.#tokenIds;
@@ -46,19 +57,28 @@ export class AnswerFacts {
     return Object.keys(member).length === 0 ? undefined : encodeJsonText(member);
   }
 
-  /** Prefill and decode run on the same worker unless prompts are read elsewhere. */
+  /** Prefill and decode run on the same worker unless prompts are read elsewhere; ranks are told where the router chose them. */
   #worker(): Record<string, unknown> {
-    return { prefill_worker_id: this.placed.prefill?.instance ?? this.placed.instance, decode_worker_id: this.placed.instance };
+    const { instance, dpRank, prefill = { instance, dpRank } } = this.placed;
+    return {
+      prefill_worker_id: prefill.instance,
+      ...(prefill.dpRank === undefined ? {} : { prefill_dp_rank: prefill.dpRank }),
+      decode_worker_id: instance,
+      ...(dpRank === undefined ? {} : { decode_dp_rank: dpRank }),
+    };
   }
 
   #timing(): Record<string, number> {
     const first = this.#firstMs ?? 0;
+    const { sentAt = this.#start, hitRate, queueDepth } = this.placed;
+    const waited = Math.min(first, sentAt - this.#start);
     return {
       request_received_ms: this.#received,
-      prefill_wait_time_ms: 0,
-      prefill_time_ms: first,
+      prefill_wait_time_ms: waited,
+      prefill_time_ms: first - waited,
       ttft_ms: first,
       total_time_ms: performance.now() - this.#start,
+      ...(hitRate === undefined ? {} : { kv_hit_rate: hitRate, router_queue_depth: queueDepth ?? 0 }),
     };
   }
 }

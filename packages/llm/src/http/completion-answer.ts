@@ -30,7 +30,7 @@ function promptEvents(shape: CompletionShape): (chunk: TextChunk) => string {
     if (facts.any) facts.add(chunk);
     const index = chunk.index ?? 0;
     const finish = wireFinish(chunk.finishReason);
-    if (chunk.text === '' && finish === null) return '';
+    if (chunk.text === '' && finish === null && !facts.placementOnly) return '';
     if (plain && finish === null && chunk.logprobs === undefined && index === shape.firstChoice) return head + JSON.stringify(chunk.text) + plainTail;
     const logprobs = completionLogprobs(chunk, shape.names);
     const choice = {
@@ -99,7 +99,7 @@ export class CompletionAnswer {
       model: shape.model.name,
       system_fingerprint: null,
       object: 'text_completion',
-      ...(counts.every((count) => count.finished) ? { usage: sumUsage(counts) } : {}),
+      ...(counts.every((count) => count.finished) ? { usage: sumUsage(counts) } : shape.facts.placementOnly ? { usage: null } : {}),
     });
     const extra = shape.facts.any ? shape.facts.whole() : undefined;
     return extra === undefined ? body : `${body.slice(0, -1)},"nvext":${extra}}`;

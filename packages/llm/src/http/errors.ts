@@ -13,11 +13,19 @@ export interface Failure {
     readonly message: string;
     readonly type: string;
     readonly code: number;
-    readonly details?: { readonly backend_status: number } | PassedLimit;
+    readonly details?: { readonly backend_status: number } | PassedLimit | QueueDetails;
   };
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent in place of the body where a client expects another shape. */
   readonly envelope?: object;
+}
+
+/** Which limit of a router's queue a request met (spec kv-router 9). */
+interface QueueDetails {
+  readonly policy_class: unknown;
+  readonly limit_kind: unknown;
+  readonly current: unknown;
+  readonly limit: unknown;
 }
 
 /** Texts that stand for messages which clients must not see, by status. */
@@ -60,12 +68,27 @@ export function failureOf(thrown: unknown, { first }: { first: boolean }): Failu
   if (told !== undefined) return told;
   const shown = publicMessage(error);
   if (shown !== undefined) return { ...failure(errorTable[error.code].httpStatus, shown.message), ...(shown.plain ? { plain: true } : {}) };
+  const queued = queueLimit(error);
+  if (queued !== undefined) return queued;
+  if (nobodyRoutable(error)) return failure(500, 'Failed to generate completions');
   const backend = backendStatus(error);
   if (backend !== undefined) return first ? failure(backend, reasonPhrase(backend)) : failure(plain(backend), textOf(plain(backend)));
   const status = overloaded.includes(error.code) ? 529 : plain(errorTable[error.code].httpStatus);
   const plainly = failure(status, textOf(status));
   return first && status === 500 && fromWorker(error) ? { status, body: { ...plainly.body, details: { backend_status: 500 } } } : plainly;
 }
+
+/** A queue that is full says so in its own words. */
+function queueLimit(error: DynamoError): Failure | undefined {
+  const { policyClass, limitKind, current, limit } = error.data;
+  if (error.code !== 'queue_limit_exceeded' || policyClass === undefined) return undefined;
+  const told = failure(529, error.message);
+  return { ...told, body: { ...told.body, details: { policy_class: policyClass, limit_kind: limitKind, current, limit } } };
+}
+
+/** A KV router found nobody for the request, or the worker of its session can't be reached (spec kv-router 8, 11). */
+const nobodyRoutable = ({ code, data }: DynamoError): boolean =>
+  code === 'unavailable' && (data['reason'] === 'no_endpoints' || (data['session'] !== undefined && data['quarantined'] === true));
 
 /** Gives overload the status that the frontend is configured for, and says when to come again; the type stays (spec kv-router 10). */
 export const overloadedAs = (told: Failure, status: number): Failure =>

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type CallOptions, DynamoError, type InstanceId } from '@dynamo/runtime';
+import { sessionName } from '@dynamo/runtime/internal';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AnyModel, ServingModel, Surface } from '../frontend/serving-model.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
@@ -41,9 +42,11 @@ function metadataOf(request: FastifyRequest): Record<string, string> | undefined
 /** What the call to a worker takes from the HTTP request: its id, its metadata and its trace. */
 export function callOf({ request, id, headers }: Pick<TextExchange, 'request' | 'id' | 'headers'>): CallOptions {
   const metadata = metadataOf(request);
+  const session = sessionName(request.headers);
   return {
     id,
     headers,
+    ...(session === undefined ? {} : { session }),
     ...(metadata === undefined ? {} : { metadata }),
   };
 }

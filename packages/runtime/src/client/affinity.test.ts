@@ -3,8 +3,11 @@ import { collect } from '../async/pipe.ts';
 import { DynamoError } from '../error.ts';
 import type { OutgoingRequest } from '../planes/request/request-plane.ts';
 import { sessionOf } from './affinity.ts';
-import { openEndpointClient } from './client.ts';
-import { type Answer, sentTo, stubWire } from './testing/wire-stub.ts';
+import { mem, MemStore } from '../discovery/mem/index.ts';
+import { MemEvents, memEvents } from '../planes/events/mem/index.ts';
+import { encodeInstance } from '../wire/discovery-record.ts';
+import { type BoundCall, openEndpointClient } from './client.ts';
+import { type Answer, instanceOf, sentTo, stubWire } from './testing/wire-stub.ts';
 import type { CallOptions, ClientOptions, RoutePolicy } from './types.ts';
 
 /** A client with affinity over three instances; `broken` ones refuse in a way that quarantines them, `failing` ones fail their requests. */
@@ -185,4 +188,47 @@ test('the policy keeps its books of calls that are bound', async () => {
 test.each([[0], [-1], [NaN], [31_536_000_001], ['4']] as const)('an idle time of %s is refused by name', (ttlMs) => {
   const open = () => openEndpointClient(stubWire(() => []).parts, 'demo.backend.generate', { affinity: { ttlMs: ttlMs as number } });
   expect(open).toThrow(expect.objectContaining({ code: 'invalid_argument', data: expect.objectContaining({ field: 'affinity.ttlMs' }) }));
+});
+
+test('clients of one endpoint that share their sessions go the same way', async () => {
+  const store = new MemStore();
+  const hub = new MemEvents();
+  await using stack = new AsyncDisposableStack();
+  const clients = [];
+  for (let at = 0; at < 2; at++) {
+    const stage = stack.use(stubWire(() => [1], {}));
+    const parts = { ...stage.parts, discovery: stack.use(mem(store)), events: memEvents(hub) };
+    const ranked: RoutePolicy = {
+      pick: (_request, candidates, call) => ({ instance: call.instance ?? candidates[at]!.id, rank: (call as BoundCall).rank ?? at + 5 }),
+    };
+    const seen: (number | undefined)[] = [];
+    const policy: RoutePolicy = {
+      async pick(request, candidates, call) {
+        const route = await ranked.pick(request, candidates, call);
+        seen.push(route.rank);
+        return route;
+      },
+    };
+    const client = stack.use(
+      openEndpointClient(parts, 'demo.backend.generate', { affinity: { ttlMs: 60_000 }, policy, sharesSessions: true, policyDecides: true }),
+    );
+    clients.push({ client, sent: stage.sent, seen });
+  }
+  const host = stack.use(mem(store));
+  for (const id of [1n, 2n, 3n]) await host.put(encodeInstance(instanceOf(id)));
+  const [first, second] = clients;
+  for (const { client } of clients) await client.ready({ min: 3 });
+  // Told twice: at dispatch and at the end. Whoever hears it here, the other client has heard it too.
+  const told = memEvents(hub).subscribe({ namespace: 'demo', component: 'backend', endpoint: 'generate' }, 'session_affinity_events', {
+    signal: AbortSignal.timeout(5_000),
+  });
+  const heard = (async () => {
+    let events = 0;
+    for await (const change of told) if (change.type === 'event' && ++events === 2) return;
+  })();
+  await collect(first!.client.generate(null, { session: 's' }));
+  await heard;
+  await new Promise((resolve) => setImmediate(resolve));
+  await collect(second!.client.generate(null, { session: 's' }));
+  expect([first!.sent, second!.sent, second!.seen]).toEqual([[1n], [1n], [5]]);
 });

@@ -1,7 +1,8 @@
 import type { Instance, InstanceId } from '../endpoint/instance.ts';
 import { badValue, checkNumber, checkWord } from '../check.ts';
 import { DynamoError } from '../error.ts';
-import { Sessions } from './sessions.ts';
+import { type Bound, Sessions, type SessionsOptions } from './sessions.ts';
+import type { SessionEvent } from '../wire/session-event.ts';
 import type { CallOptions, ClientOptions, Route } from './types.ts';
 
 /** Headers that name a session, the most telling first: all of them share one space of ids (spec kv-router 11). */
@@ -19,7 +20,7 @@ const longestTtlMs = 31_536_000_000;
  * @throws DynamoError `invalid_argument` for an id of more than 256 bytes.
  */
 export function sessionOf({ session, headers }: CallOptions): string | undefined {
-  const id = session ?? firstOf(headers);
+  const id = session ?? (headers === undefined ? undefined : sessionName(headers));
   if (id === undefined || id.trim() === '') return undefined;
   const bytes = Buffer.byteLength(id);
   if (bytes > longestId)
@@ -29,11 +30,12 @@ export function sessionOf({ session, headers }: CallOptions): string | undefined
   return id;
 }
 
-const firstOf = (headers: CallOptions['headers']): string | undefined => {
-  if (headers === undefined) return undefined;
+/** What the first header that names a session says, as it stands. */
+export function sessionName(headers: Readonly<Record<string, string | readonly string[] | undefined>>): string | undefined {
   const name = sessionHeaders.find((header) => headers[header] !== undefined);
-  return name === undefined ? undefined : headers[name];
-};
+  const value = name === undefined ? undefined : headers[name];
+  return typeof value === 'object' ? value[0] : value;
+}
 
 /** What a session asks of the client that it belongs to. */
 export interface Fleet {
@@ -48,7 +50,7 @@ export interface SessionCall {
   /** The instance that the caller demands. */
   readonly pin: InstanceId | undefined;
   /** Lets the policy choose: freely, or for its books only when the instance is settled. */
-  readonly choose: (settled?: Instance) => Route | Promise<Route>;
+  readonly choose: (settled?: Bound) => Route | Promise<Route>;
 }
 
 /**
@@ -65,7 +67,7 @@ export class Affinity {
   readonly #choosing = new Map<string, Promise<void>>();
 
   /** @throws DynamoError `invalid_argument` for an idle time that is out of range or an unknown mode. */
-  constructor(options: NonNullable<ClientOptions['affinity']>, fleet: Fleet, internals: { limit?: number; now?: () => number } = {}) {
+  constructor(options: NonNullable<ClientOptions['affinity']>, fleet: Fleet, internals: Omit<SessionsOptions, 'ttlMs'> = {}) {
     const { ttlMs, mode = 'hard' } = options;
     if (ttlMs === undefined) throw badValue('affinity.ttlMs', ttlMs, 'milliseconds');
     checkNumber('affinity.ttlMs', ttlMs, { least: 1, most: longestTtlMs });
@@ -75,11 +77,16 @@ export class Affinity {
     this.#fleet = fleet;
   }
 
+  /** Takes the word of another who keeps the same sessions. */
+  heard(event: SessionEvent): void {
+    this.#sessions.heard(event);
+  }
+
   /** Where a session's call goes: to its instance, or to one that it is bound to from now on. */
   async route(call: SessionCall): Promise<Route> {
     for (;;) {
       const settled = this.#settled(call);
-      if (settled !== undefined) return this.#kept(call.session, await call.choose(settled), settled.id);
+      if (settled !== undefined) return this.#kept(call.session, await call.choose(settled));
       const first = this.#choosing.get(call.session);
       if (first === undefined) return this.#bind(call);
       await first;
@@ -91,8 +98,7 @@ export class Affinity {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#choosing.set(call.session, promise);
     try {
-      const route = await call.choose();
-      return this.#kept(call.session, route, route.instance);
+      return this.#kept(call.session, await call.choose());
     } finally {
       this.#choosing.delete(call.session);
       resolve();
@@ -100,13 +106,13 @@ export class Affinity {
   }
 
   /** The instance that the session is bound to and goes to; undefined when it is free to go elsewhere. */
-  #settled({ session, pin }: SessionCall): Instance | undefined {
+  #settled({ session, pin }: SessionCall): Bound | undefined {
     const bound = this.#sessions.get(session);
-    const instance = bound === undefined ? undefined : this.#fleet.find(bound);
-    if (instance === undefined) return undefined;
+    const instance = bound === undefined ? undefined : this.#fleet.find(bound.instance);
+    if (bound === undefined || instance === undefined) return undefined;
     const quarantined = this.#fleet.isQuarantined(instance.id);
     if (quarantined && this.#mode === 'soft') return undefined;
-    this.#sessions.bind(session, instance.id);
+    this.#sessions.touch(session);
     const data = { session, instance: instance.id };
     if (pin !== undefined && pin !== instance.id)
       throw new DynamoError('invalid_argument', `session '${session}' is bound to instance ${instance.id}, not to ${pin}`, {
@@ -116,19 +122,20 @@ export class Affinity {
       throw new DynamoError('unavailable', `instance ${instance.id} of session '${session}' is not routable now`, {
         data: { ...data, quarantined: true },
       });
-    return instance;
+    return bound;
   }
 
   /** Binds at dispatch, and again at the end of the stream: idle time begins then. */
-  #kept(session: string, route: Route, instance: InstanceId): Route {
-    this.#sessions.bind(session, instance);
+  #kept(session: string, route: Route): Route {
+    const to: Bound = { instance: route.instance, ...(route.rank === undefined ? {} : { rank: route.rank }) };
+    this.#sessions.bind(session, to);
     return {
-      instance,
+      instance: route.instance,
       ...(route.request === undefined ? {} : { request: route.request }),
       ...(route.seen === undefined ? {} : { seen: (item: unknown) => route.seen?.(item) }),
       done: (error) => {
         const bound = this.#sessions.get(session);
-        if (bound === undefined || bound === instance) this.#sessions.bind(session, instance);
+        if (bound === undefined || bound.instance === to.instance) this.#sessions.bind(session, to);
         route.done?.(error);
       },
     };

@@ -6,6 +6,7 @@ import type { Instance, InstanceId } from '../endpoint/instance.ts';
 import { type EndpointPath, type EndpointName, parseEndpointPath } from '../endpoint/path.ts';
 import { DynamoError } from '../error.ts';
 import type { Settings } from '../options.ts';
+import type { EventPlane } from '../planes/events/event-plane.ts';
 import type { RequestSender } from '../planes/request/request-plane.ts';
 import type { InputWriter, ItemReader, ResponseListener, ResponseStream } from '../planes/response/response-plane.ts';
 import { codecs } from '../wire/codec.ts';
@@ -16,6 +17,8 @@ import { CallRecord, type CallRecorder } from './call-record.ts';
 import { isInstanceFault } from './faults.ts';
 import { InstanceSet } from './instances.ts';
 import { policies } from './policy/index.ts';
+import { type SharedSessions, shareSessions } from './shared-sessions.ts';
+import type { Bound, SessionsOptions } from './sessions.ts';
 import { inputError, isStream, sendInput, type SentInput } from './send-input.ts';
 import type { CallOptions, Client, ClientOptions, Route, RoutePolicy } from './types.ts';
 import { isStopped, throwIfCancelled, watchCall } from './watch-call.ts';
@@ -26,6 +29,7 @@ export interface ClientParts {
   readonly discovery: Discovery;
   readonly sender: RequestSender;
   readonly responses: () => Promise<ResponseListener>;
+  readonly events: EventPlane;
   /** Asked once a client. */
   readonly calls: () => CallRecorder;
   /** Told when a client has been disposed. */
@@ -38,7 +42,17 @@ export interface TypedClientOptions<Req> extends ClientOptions {
   encodeRequest?: (request: Req) => unknown;
   /** Reads an item straight from msgpack bytes where it can. */
   readItem?: ItemReader;
+  /**
+   * Asks the policy for every call: also for one that names its instance, which it finds in `instance`, for one whose session
+   * is bound, and where no candidate is left. It gets all candidates each time.
+   */
+  policyDecides?: boolean;
+  /** Tells the other clients of the endpoint of sessions, and hears of theirs; only with `affinity`. */
+  sharesSessions?: boolean;
 }
+
+/** A call as a policy that decides everything sees it: `rank` is that of its session's binding. */
+export type BoundCall = CallOptions & { readonly rank?: number };
 
 /** Opens a client and begins to watch its endpoint. */
 export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointPath, options: TypedClientOptions<Req> = {}): Client<Req, Res> {
@@ -51,9 +65,10 @@ export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointP
 class EndpointClient<Req, Res> implements Client<Req, Res> {
   readonly #parts: ClientParts;
   readonly #set: InstanceSet;
-  readonly #options: TypedClientOptions<Req>;
+  readonly #options: TypedClientOptions<Req> & { readonly name: EndpointName };
   readonly #policy: RoutePolicy;
   readonly #affinity: Affinity | undefined;
+  #shared: SharedSessions | undefined;
   readonly #name: string;
   readonly #calls: CallRecorder;
 
@@ -63,7 +78,7 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     this.#set = set;
     this.#options = options;
     this.#policy = typeof options.policy === 'object' ? options.policy : policies[options.policy ?? 'round-robin'](parts.settings);
-    this.#affinity = options.affinity === undefined ? undefined : new Affinity(options.affinity, set);
+    if (options.affinity !== undefined) this.#affinity = new Affinity(options.affinity, set, this.#sharing());
     this.#name = `${options.name.namespace}/${options.name.component}/${options.name.endpoint}`;
   }
 
@@ -80,6 +95,7 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#shared?.[Symbol.asyncDispose]();
     await this.#set[Symbol.asyncDispose]();
     this.#parts.onClosed?.(this);
   }
@@ -137,6 +153,15 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
     }
   }
 
+  /** What makes the sessions of this client those of all that share them. */
+  #sharing(): Omit<SessionsOptions, 'ttlMs'> {
+    if (this.#options.sharesSessions !== true) return {};
+    const { events, discovery, settings } = this.#parts;
+    const shared = shareSessions({ events, log: settings.log }, this.#options.name, (event) => this.#affinity?.heard(event));
+    this.#shared = shared;
+    return { writer: discovery.instanceId, version: BigInt(Date.now()) * 1_000_000n, tell: (event) => shared.tell(event) };
+  }
+
   #find(id: InstanceId): Instance {
     const instance = this.#set.find(id);
     if (instance === undefined) throw new DynamoError('cannot_connect', `instance_id=${id} not found for endpoint ${this.#name}`);
@@ -180,9 +205,11 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   }
 
   /** Tells the policy of a call whose instance is settled. */
-  #keep(request: Req, instance: Instance, call: CallOptions): Route | Promise<Route> {
-    this.#checkNotOverloaded(instance.id);
-    return this.#policy.pick(request, [instance], { ...call, instance: instance.id });
+  #keep(request: Req, { instance, rank }: Bound, call: CallOptions): Route | Promise<Route> {
+    this.#checkNotOverloaded(instance);
+    const bound: BoundCall = { ...call, instance, ...(rank === undefined ? {} : { rank }) };
+    const candidates = this.#options.policyDecides === true ? this.#set.routable().candidates : [this.#find(instance)];
+    return this.#policy.pick(request, candidates, bound);
   }
 
   #checkNotOverloaded(id: InstanceId): void {
@@ -190,6 +217,10 @@ class EndpointClient<Req, Res> implements Client<Req, Res> {
   }
 
   #choose(request: Req, call: CallOptions): Route | Promise<Route> {
+    if (this.#options.policyDecides === true) {
+      if (call.instance !== undefined) this.#checkNotOverloaded(call.instance);
+      return this.#policy.pick(request, this.#set.routable().candidates, call);
+    }
     if (call.instance !== undefined) {
       this.#checkNotOverloaded(call.instance);
       return { instance: call.instance };

@@ -1,18 +1,41 @@
 import type { InstanceId } from '../endpoint/instance.ts';
+import type { SessionEvent } from '../wire/session-event.ts';
 
 /** Most sessions that are remembered at once (spec kv-router 11); the one that was idle longest makes room. */
 const defaultLimit = 65_536;
 
+/** Where a session is bound to. */
+export interface Bound {
+  readonly instance: InstanceId;
+  /** The instance's data-parallel rank, where the policy chooses one. */
+  readonly rank?: number;
+}
+
+/** How sessions are kept. */
+export interface SessionsOptions {
+  readonly ttlMs: number;
+  readonly limit?: number;
+  readonly now?: () => number;
+  /** Who we are to the others that keep the same sessions. */
+  readonly writer?: InstanceId;
+  /** Where our versions begin: the Unix time in nanoseconds for those who share (spec kv-router 11). */
+  readonly version?: bigint;
+  /** Tells the others of each use. */
+  readonly tell?: (event: SessionEvent) => void;
+}
+
 interface Binding {
   readonly session: string;
-  instance: InstanceId;
+  to: Bound;
+  sequence: bigint;
+  writer: InstanceId;
   until: number;
   newer: Binding | undefined;
   older: Binding | undefined;
 }
 
 /**
- * Which instance each session is bound to, until it has been idle for a while.
+ * Which instance each session is bound to, until it has been idle for a while: here, and at the others that tell each other.
  *
  * Bindings are chained by last use, which is also the order of their ends: what has expired is at the old end, and is let
  * go by whoever comes next. No timer is needed. (The insertion order of a `Map` would do, were it not that reading its
@@ -20,37 +43,68 @@ interface Binding {
  */
 export class Sessions {
   readonly #bindings = new Map<string, Binding>();
-  readonly #ttlMs: number;
+  readonly #options: SessionsOptions;
   readonly #limit: number;
   readonly #now: () => number;
+  #version: bigint;
   #newest: Binding | undefined;
   #oldest: Binding | undefined;
 
-  constructor(options: { ttlMs: number; limit?: number; now?: () => number }) {
-    this.#ttlMs = options.ttlMs;
+  constructor(options: SessionsOptions) {
+    this.#options = options;
     this.#limit = options.limit ?? defaultLimit;
     this.#now = options.now ?? (() => performance.now());
+    this.#version = options.version ?? 0n;
   }
 
   get size(): number {
     return this.#bindings.size;
   }
 
-  /** The session's instance; it does not count as use. */
-  get(session: string): InstanceId | undefined {
+  /** Where the session is bound to; it does not count as use. */
+  get(session: string): Bound | undefined {
     this.#sweep();
-    return this.#bindings.get(session)?.instance;
+    return this.#bindings.get(session)?.to;
   }
 
-  /** Binds the session, or begins its idle time anew. */
-  bind(session: string, instance: InstanceId): void {
+  /** Begins the session's idle time anew, for this table alone. */
+  touch(session: string): void {
+    const known = this.#bindings.get(session);
+    if (known !== undefined) this.#put(known);
+  }
+
+  /** Binds the session, or uses its binding once more; tells the others either way. */
+  bind(session: string, to: Bound): void {
     this.#sweep();
     const known = this.#bindings.get(session);
-    const binding = known ?? { session, instance, until: 0, newer: undefined, older: undefined };
-    if (known === undefined) this.#bindings.set(session, binding);
-    else this.#unlink(known);
-    binding.instance = instance;
-    binding.until = this.#now() + this.#ttlMs;
+    const { writer = 0n } = this.#options;
+    const same = known !== undefined && known.to.instance === to.instance && known.to.rank === to.rank;
+    const binding = same ? known : this.#renewed(session, { to, sequence: ++this.#version, writer });
+    this.#put(binding);
+    const { sequence, writer: author } = binding;
+    this.#options.tell?.({ session, instance: to.instance, ...(to.rank === undefined ? {} : { rank: to.rank }), sequence, writer: author });
+  }
+
+  /** Takes another's word: the larger version wins, then the larger writer; the same one is a use. */
+  heard(event: SessionEvent): void {
+    this.#sweep();
+    if (event.sequence > this.#version) this.#version = event.sequence;
+    const known = this.#bindings.get(event.session);
+    if (known !== undefined && isOlder(event, known)) return;
+    const { sequence, writer, instance, rank } = event;
+    this.#put(this.#renewed(event.session, { to: { instance, ...(rank === undefined ? {} : { rank }) }, sequence, writer }));
+  }
+
+  #renewed(session: string, what: Pick<Binding, 'to' | 'sequence' | 'writer'>): Binding {
+    const known = this.#bindings.get(session);
+    if (known !== undefined) return Object.assign(known, what);
+    return { session, ...what, until: 0, newer: undefined, older: undefined };
+  }
+
+  #put(binding: Binding): void {
+    if (this.#bindings.has(binding.session)) this.#unlink(binding);
+    else this.#bindings.set(binding.session, binding);
+    binding.until = this.#now() + this.#options.ttlMs;
     binding.newer = undefined;
     binding.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = binding;
@@ -77,3 +131,6 @@ export class Sessions {
     else older.newer = newer;
   }
 }
+
+const isOlder = (event: SessionEvent, known: Binding): boolean =>
+  event.sequence < known.sequence || (event.sequence === known.sequence && event.writer < known.writer);

@@ -29,6 +29,8 @@ export interface CallOptions {
 /** A policy's answer: where the request goes, and what to call as its stream goes on. */
 export interface Route<Req = unknown> {
   instance: InstanceId;
+  /** Which of the instance's data-parallel ranks takes it, where the policy chooses one: the calls of a session come back to it. */
+  rank?: number;
   /** The request to send instead of the caller's. */
   request?: Req;
   /** Told about every item of the answer. */

@@ -4,6 +4,7 @@ import { mem, MemStore } from '../../discovery/mem/index.ts';
 import type { Instance } from '../../endpoint/instance.ts';
 import type { DynamoError } from '../../error.ts';
 import { settle, type Settings } from '../../options.ts';
+import { MemEvents, memEvents } from '../../planes/events/mem/index.ts';
 import type { OutgoingRequest, RequestSender } from '../../planes/request/request-plane.ts';
 import type { ResponseListener, ResponseStream } from '../../planes/response/response-plane.ts';
 import { encodeInstance } from '../../wire/discovery-record.ts';
@@ -58,6 +59,7 @@ export function stubWire(answer: (request: OutgoingRequest) => Answer, settings:
     discovery,
     sender,
     responses: async () => responses,
+    events: memEvents(new MemEvents()),
     calls: () => calls,
   };
   const put = (id: bigint): Promise<AsyncDisposable> => discovery.put(encodeInstance(instanceOf(id)));
