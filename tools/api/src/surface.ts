@@ -14,7 +14,17 @@ export const surfaces: Readonly<Record<string, Surface>> = {
   // What receipts, selectors and stored blocks are made of, and the types of members marked @internal.
   'kv-router': {
     budget: { values: 2, types: 20 },
-    forgotten: ['CostTerms', 'Eligibility', 'MediaObject', 'PolicyConfig', 'PolicyProfile', 'RouterRole', 'RouterSettings', 'SelectionFacts', 'SelectorName'],
+    forgotten: [
+      'CostTerms',
+      'Eligibility',
+      'MediaObject',
+      'PolicyConfig',
+      'PolicyProfile',
+      'RouterRole',
+      'RouterSettings',
+      'SelectionFacts',
+      'SelectorName',
+    ],
   },
   multimodal: { budget: { values: 1, types: 7 } },
   llm: { budget: { values: 1, types: 16 } },
