@@ -7,6 +7,8 @@ export { ModelDeploymentCard } from './model/deployment-card.ts';
 export type { PublishedCard } from './model/deployment-card.ts';
 export { ModelRuntimeConfig } from './model/runtime-config.ts';
 export type { ModelRuntimeConfigOptions } from './model/runtime-config.ts';
+export { openFrontendBeside } from './frontend/open-beside.ts';
+export type { SiblingMessage, Siblings } from './frontend/siblings.ts';
 export { modelFileStore } from './frontend/model-files.ts';
 export type { FileSources, ModelFileStore } from './frontend/model-files.ts';
 export type { ModelFiles } from './frontend/serving-model.ts';

@@ -24,6 +24,12 @@ Flags of the real frontend that are missing here are known: using one ends in th
 
 A frontend in this process and \`--workers\` worker processes, which find each other through files in a fresh temporary folder that goes when it ends. The planes between them listen on 127.0.0.1 unless \`DYN_TCP_RPC_HOST\` or \`DYN_TCP_RESPONSE_STREAM_HOST\` is set. A worker that dies is started again, after half a second and then after twice the wait each time; after five ends in a row, each within ten seconds of its start, the command gives up. What it has to say when all is up goes to stdout, everything else to stderr.
 
+## Several frontend processes
+
+\`dynamo frontend --http-workers N\` (or \`auto\`, one a core) runs N processes that listen on the same port; the kernel gives each new connection to one of them. The command itself only starts them, connects them and starts one that dies again, after half a second and then after twice the wait each time. Between them travel: what API keys have spent (within a tenth of a second), what \`POST /busy_threshold\` changes, and, with the KV router, what each routes. Whichever process answers \`/metrics\` gives the figures of all: counters and histograms are sums, gauges of what a process has of its own (requests, clients, memory, file descriptors) too, other gauges are the largest. A process that dies takes its counts with it, as a restart does. Limits such as DYN_HTTP_MAX_CONCURRENT_REQUESTS hold in each process. They open no status server (DYN_SYSTEM_PORT).
+
+\`--http-reuse-port\` lets a frontend listen beside others: start a new one on the port, wait until it has its models, then send SIGTERM to the old one.
+
 ## Ending
 
 SIGINT (Ctrl-C) and SIGTERM withdraw, refuse new requests, let running ones go on to their end, and exit with 0. A second signal, half a second or more after the first, ends at once with 130.

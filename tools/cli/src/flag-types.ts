@@ -1,7 +1,7 @@
 import type { Flag } from './flags.ts';
 
 /** What a flag's text means. */
-export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'number' | 'port' | 'switch';
+export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'countOrAuto' | 'number' | 'port' | 'switch';
 
 /** The word after the flag in help. */
 export const placeholders: Readonly<Record<FlagType, string>> = {
@@ -10,6 +10,7 @@ export const placeholders: Readonly<Record<FlagType, string>> = {
   endpoint: 'ns.comp.ep',
   choice: 'word',
   count: 'n',
+  countOrAuto: 'n|auto',
   number: 'x',
   port: 'port',
   switch: '',
@@ -26,6 +27,7 @@ export const readers: Readonly<Record<FlagType, (text: string, row: Flag) => Rea
   choice: (text, row) => (row.choices?.includes(text) === true ? text : { expected: `one of ${available(row).join(', ')}` }),
   count: (text, row) => whole(text, { least: row.least ?? 0, most: 1_000_000_000 }),
   number: (text) => (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : { expected: 'a number' }),
+  countOrAuto: (text, row) => (text === 'auto' ? text : whole(text, { least: row.least ?? 0, most: 1_000 })),
   port: (text) => whole(text, { least: 0, most: 65_535 }),
   switch: (text) =>
     ['true', '1', 'yes', 'on'].includes(text.toLowerCase())

@@ -120,6 +120,8 @@ describe('settling', () => {
         kserve: false,
         bodyLimitMb: 45,
         admin: 'guarded',
+        httpWorkers: 1,
+        reusePort: false,
       },
       router: {
         settings: expect.objectContaining({ overlapCredit: 1, kvEvents: true, eventThreads: 4, queuePolicy: 'fcfs' }),

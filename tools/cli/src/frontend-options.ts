@@ -18,10 +18,12 @@ export function frontendOptions(settings: Settings): FrontendOptions {
     tls,
     keysPath,
     admin,
+    reusePort,
   } = frontend;
   return {
     http: {
       ...http,
+      ...(reusePort ? { reusePort } : {}),
       ...(tls === undefined ? {} : { tls }),
       ...(without.admin === true ? { admin: false } : {}),
       ...(without.nvext === true ? { nvext: false } : {}),

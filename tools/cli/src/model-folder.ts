@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { Settings } from './settings.ts';
 
 /** Folder of the bundled tokenizer. */
-const bundled = fileURLToPath(new URL('../model', import.meta.url));
+export const bundledModel: string = fileURLToPath(new URL('../model', import.meta.url));
 
 /** The model that a worker serves. */
 export interface ModelFolder {
@@ -13,5 +13,5 @@ export interface ModelFolder {
 /** The folder that was given, or the bundled one; its name is what clients ask for. */
 export function modelFolder(settings: Pick<Settings, 'modelPath' | 'worker'>): ModelFolder {
   const { modelPath, worker } = settings;
-  return { path: modelPath ?? bundled, name: worker.name ?? (modelPath === undefined ? 'echo' : modelPath) };
+  return { path: modelPath ?? bundledModel, name: worker.name ?? (modelPath === undefined ? 'echo' : modelPath) };
 }

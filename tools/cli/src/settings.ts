@@ -38,6 +38,8 @@ export interface Settings {
     readonly tls?: { readonly certPath?: string; readonly keyPath?: string; readonly clientCaPath?: string };
     readonly keysPath?: string;
     readonly admin: 'guarded' | 'open';
+    readonly httpWorkers: number | 'auto';
+    readonly reusePort: boolean;
     readonly namespacePrefix?: string;
     readonly metricsPrefix?: string;
     readonly migrationLimit: number;

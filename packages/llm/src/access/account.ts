@@ -15,6 +15,9 @@ export interface Shortage extends Allowance {
   readonly asked: number;
 }
 
+/** Told what a key's holder has spent; a negative amount was given back. */
+export type Spent = (kind: Allowance['kind'], amount: number) => void;
+
 /** The holder of a key: what it may ask, and what it has left. */
 export class Account {
   readonly entry: KeyEntry;
@@ -23,10 +26,13 @@ export class Account {
   readonly #tokens: TokenBucket | undefined;
   readonly #models: ReadonlySet<string> | undefined;
   readonly #expires: number;
+  readonly #spent: Spent | undefined;
 
   /** `before` is the holder under the file's previous text: limits that stay keep what is left of them. */
-  constructor(entry: KeyEntry, now: () => number, before?: Account) {
+  constructor(entry: KeyEntry, now: () => number, more: { readonly before?: Account | undefined; readonly spent?: Spent | undefined } = {}) {
+    const { before } = more;
     this.entry = entry;
+    this.#spent = more.spent;
     this.#requests = bucketOf(entry.requestsPerMinute, now, before === undefined ? undefined : before.#requests);
     this.#tokens = bucketOf(entry.tokensPerMinute, now, before === undefined ? undefined : before.#tokens);
     this.#models = entry.models === undefined ? undefined : new Set(entry.models);
@@ -49,24 +55,29 @@ export class Account {
   /** Counts a request; gives back what is short, where something is. */
   takeRequest(): Shortage | undefined {
     const bucket = this.#requests;
-    return bucket === undefined || bucket.take(1) ? undefined : { kind: 'requests', bucket, asked: 1 };
+    if (bucket === undefined) return undefined;
+    if (!bucket.take(1)) return { kind: 'requests', bucket, asked: 1 };
+    this.#spent?.('requests', 1);
+    return undefined;
   }
 
   /** Opens the books of one request's tokens. */
   openBooks(): TokenBooks {
-    return new TokenBooks(this.#tokens);
+    return new TokenBooks(this.#tokens, this.#spent);
   }
 }
 
 /** The tokens of one request: reserved before its stream, settled after it. */
 export class TokenBooks {
   readonly #bucket: TokenBucket | undefined;
+  readonly #spent: Spent | undefined;
   #reserved = 0;
   #input = 0;
   #output = 0;
 
-  constructor(bucket: TokenBucket | undefined) {
+  constructor(bucket: TokenBucket | undefined, spent: Spent | undefined) {
     this.#bucket = bucket;
+    this.#spent = spent;
   }
 
   /** Reserves a prompt and the longest answer that was asked for; gives back what is short, where something is. */
@@ -77,6 +88,7 @@ export class TokenBooks {
     const asked = answer === undefined ? Math.max(input, Math.min(input + unlimitedAnswer, bucket.perMinute)) : input + answer;
     if (!bucket.take(asked)) return { kind: 'tokens', bucket, asked };
     this.#reserved += asked;
+    this.#spent?.('tokens', asked);
     return undefined;
   }
 
@@ -89,6 +101,7 @@ export class TokenBooks {
     if (this.#reserved === 0) return;
     const spent = failed && this.#output === 0 ? 0 : this.#input + this.#output;
     this.#bucket?.give(this.#reserved - spent);
+    this.#spent?.('tokens', spent - this.#reserved);
     this.#reserved = 0;
   }
 }

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { DynamoError, type Logger } from '@dynamo/runtime';
-import { Account } from './account.ts';
+import { Account, type Allowance } from './account.ts';
 import { hashKey, parseKeyFile } from './key-file.ts';
 
 /** How a key file is followed. */
@@ -17,6 +17,8 @@ export interface ApiKeysOptions {
 
 /** The keys of a file, read again whenever it changes; a text that can't be used leaves the keys as they were. */
 export class ApiKeys implements AsyncDisposable {
+  /** Told what a key's holder has spent of a limit. */
+  onSpent: ((id: string, kind: Allowance['kind'], amount: number) => void) | undefined;
   readonly #options: ApiKeysOptions;
   /** By the first bytes of their hashes. */
   #accounts: ReadonlyMap<string, { readonly hash: Buffer; readonly account: Account }> = new Map();
@@ -51,6 +53,13 @@ export class ApiKeys implements AsyncDisposable {
     return found !== undefined && timingSafeEqual(found.hash, hash) ? found.account : undefined;
   }
 
+  /** Takes what a key's holder has spent elsewhere. */
+  take(id: string, kind: Allowance['kind'], amount: number): void {
+    for (const { account } of this.#accounts.values()) {
+      if (account.entry.id === id) for (const allowance of account.allowances) if (allowance.kind === kind) allowance.bucket.give(-amount);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     unwatchFile(this.#options.path, this.#onChange);
     await this.#reading;
@@ -80,7 +89,13 @@ export class ApiKeys implements AsyncDisposable {
     this.#accounts = new Map(
       parseKeyFile(path, text).map((entry) => {
         const hash = Buffer.from(entry.sha256, 'hex');
-        return [prefixOf(hash), { hash, account: new Account(entry, now, before.get(entry.id)) }];
+        return [
+          prefixOf(hash),
+          {
+            hash,
+            account: new Account(entry, now, { before: before.get(entry.id), spent: (kind, amount) => this.onSpent?.(entry.id, kind, amount) }),
+          },
+        ];
       }),
     );
   }

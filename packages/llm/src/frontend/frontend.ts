@@ -4,7 +4,9 @@ import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
 import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
 import { ApiKeys } from '../access/api-keys.ts';
+import { SharedSpending } from '../access/shared-spending.ts';
 import { Access } from '../http/access.ts';
+import { AdminRelay } from '../http/admin-relay.ts';
 import { loadHttpTls } from '../http/tls.ts';
 import { RunningAnswers } from '../http/running.ts';
 import { openHttpServer } from '../http/server.ts';
@@ -12,6 +14,7 @@ import { defaultReaderMs } from '../http/sse.ts';
 import { type HttpOptions, settleHttp } from '../http/settings.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
+import type { Siblings } from './siblings.ts';
 import { modelFileStore } from './model-files.ts';
 import { ModelWatcher } from './model-watcher.ts';
 
@@ -84,7 +87,7 @@ export interface Frontend extends AsyncDisposable {
 }
 
 /** Opens a frontend on a runtime; it closes with the runtime. */
-export async function openFrontend(runtime: DistributedRuntime, options: FrontendOptions = {}): Promise<Frontend> {
+export async function openFrontend(runtime: DistributedRuntime, options: FrontendOptions = {}, siblings?: Siblings): Promise<Frontend> {
   const port = options.http?.port ?? 8000;
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new DynamoError('invalid_argument', `http.port must be between 0 and 65535, got ${port}`, { data: { port } });
@@ -128,15 +131,19 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
   const tls = await loadHttpTls(options.http?.tls ?? {});
   const { keysPath, admin = 'guarded' } = options.access ?? {};
   const keys = keysPath === undefined ? undefined : undo.use(await ApiKeys.open({ path: keysPath, log, now: () => performance.now() }));
+  if (keys !== undefined && siblings !== undefined) undo.use(new SharedSpending(keys, siblings));
+  if (siblings !== undefined) undo.use(siblings.onScrape(() => metrics.text()));
+  const relay = siblings === undefined ? undefined : new AdminRelay(siblings);
   const parts = {
     models,
     metrics,
     log,
     http,
     tracer: tracerOf(runtime),
-    access: new Access({ keys, admin, open: [http.paths.live, http.paths.health] }),
+    access: new Access({ keys, admin, relay, open: [http.paths.live, http.paths.health] }),
     running: new RunningAnswers(limits.readerMs ?? defaultReaderMs),
     overloadStatus: limits.overloadStatus ?? 529,
+    scrape: () => (siblings === undefined ? metrics.text() : siblings.metrics()),
     health: () => instances.health(),
   };
   const server = undo.use(

@@ -3,6 +3,7 @@ import { DynamoError } from '@dynamo/runtime';
 import type { Account, Shortage } from '../access/account.ts';
 import type { ApiKeys } from '../access/api-keys.ts';
 import type { RequestRecord } from '../frontend/frontend-metrics.ts';
+import type { AdminRelay } from './admin-relay.ts';
 import { asksModel, isAdmin, routeOf } from './admission.ts';
 import { failure } from './errors.ts';
 import { refusal } from './refusal.ts';
@@ -13,14 +14,22 @@ export type AdminAccess = 'guarded' | 'open';
 
 /** Checks who asks: keys, their models and their limits, in OpenAI's shape of errors. */
 export class Access {
+  /** Makes changes in all processes of the frontend; undefined where there is one. */
+  readonly relay: AdminRelay | undefined;
   readonly #keys: ApiKeys | undefined;
   readonly #admin: AdminAccess;
   readonly #open: ReadonlySet<string>;
   readonly #accounts = new WeakMap<FastifyRequest, Account>();
 
   /** `open` are the routes that need no key: those that tell whether the process is alive. */
-  constructor(options: { readonly keys: ApiKeys | undefined; readonly admin: AdminAccess; readonly open: readonly string[] }) {
+  constructor(options: {
+    readonly relay?: AdminRelay | undefined;
+    readonly keys: ApiKeys | undefined;
+    readonly admin: AdminAccess;
+    readonly open: readonly string[];
+  }) {
     this.#keys = options.keys;
+    this.relay = options.relay;
     this.#open = new Set(options.open);
     this.#admin = options.admin;
   }
@@ -65,7 +74,7 @@ export class Access {
 
   #check(request: FastifyRequest, reply: FastifyReply): void {
     const admin = isAdmin(request);
-    if (admin && this.#admin === 'open') return;
+    if (admin && (this.#admin === 'open' || this.relay?.isRelayed(request) === true)) return;
     if (this.#keys === undefined) {
       if (admin) throw denied(403, 'admin_closed', closedAdmin);
       return;

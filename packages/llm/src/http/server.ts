@@ -78,11 +78,17 @@ export async function openHttpServer(parts: RouteParts, options: ServerOptions):
   if (options.gate !== undefined) limitAnswers(server, options.gate);
   for (const add of routes) add(server, parts);
   refuseTheRest(server, parts, options.bodyLimitMb * mib);
+  const relaying = parts.access.relay?.connect(server, (error) =>
+    parts.log.error({ error: String(error) }, 'a change of another process failed here'),
+  );
   await listen(server, options);
   const { address, port } = server.server.address() as AddressInfo;
   const host = address.includes(':') ? `[${address}]` : address;
   const scheme = options.tls === undefined ? 'http' : 'https';
-  return { address: `${scheme}://${host}:${port}`, [Symbol.asyncDispose]: () => close({ server, connections, running: parts.running }, options) };
+  return {
+    address: `${scheme}://${host}:${port}`,
+    [Symbol.asyncDispose]: () => close({ server, connections, running: parts.running, relaying }, options),
+  };
 }
 
 /** With TLS the protocol is negotiated, HTTP/2 or 1.1; without it is HTTP/1.1. */
@@ -121,10 +127,16 @@ async function listen(server: FastifyInstance, { host, port, reusePort }: Server
  * that others listen on, too, it stops listening at once, and they take what is new.
  */
 async function close(
-  { server, connections, running }: { server: FastifyInstance; connections: Connections; running: RunningAnswers },
+  {
+    server,
+    connections,
+    running,
+    relaying,
+  }: { server: FastifyInstance; connections: Connections; running: RunningAnswers; relaying: Disposable | undefined },
   { drainMs, reusePort }: ServerOptions,
 ): Promise<void> {
   running.drain();
+  relaying?.[Symbol.dispose]();
   if (reusePort) server.server.close();
   if (!(await running.idle(drainMs))) {
     running.cut(drainMs);

@@ -1,6 +1,8 @@
-import { Llm } from '@dynamo/llm';
+import { type FrontendOptions, Llm } from '@dynamo/llm';
+import { openFrontendBeside } from '@dynamo/llm/internal';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { reachable } from '../address.ts';
+import { siblingsOfProcess } from '../fleet/member.ts';
 import { frontendOptions } from '../frontend-options.ts';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
@@ -8,10 +10,18 @@ import type { Settings } from '../settings.ts';
 
 /** Runs a frontend until it is asked to end; resolves with the exit code. */
 export async function runFrontend(settings: Settings): Promise<number> {
+  if (settings.frontend.httpWorkers !== 1) {
+    const { processCount, runFrontendProcesses } = await import('./frontend-processes.ts');
+    if (processCount(settings) > 1) return runFrontendProcesses(settings);
+  }
   using log = openLog(settings);
   using interruption = watchInterruption();
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
-  await using frontend = await new Llm(runtime).frontend(frontendOptions(settings));
+  const siblings = siblingsOfProcess();
+  const options = siblings === undefined ? frontendOptions(settings) : sharing(frontendOptions(settings));
+  await using frontend = await (siblings === undefined ? new Llm(runtime).frontend(options) : openFrontendBeside(runtime, options, siblings));
+  // The parent of several waits for this.
+  process.send?.({ type: 'ready', instance: String(process.pid), address: frontend.address, endpoint: 'http' });
   process.stdout.write(
     `Dynamo frontend listens on ${frontend.address}: ${reachable(frontend.address)}/v1/models lists the models of the workers that it finds.\n`,
   );
@@ -27,3 +37,7 @@ export const connectOptions = ({ connect }: Settings): Omit<Settings['connect'],
   requestPlane: connect.requestPlane,
   eventPlane: connect.eventPlane,
 });
+
+/** Several processes that route by KV cache tell each other what they route, each as far as the others. */
+const sharing = (options: FrontendOptions): FrontendOptions =>
+  options.router?.mode === 'kv' ? { ...options, router: { ...options.router, replicaSync: true } } : options;

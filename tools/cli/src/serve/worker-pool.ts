@@ -7,6 +7,8 @@ import { isReport, type WorkerReport } from './worker-report.ts';
 /** How workers are kept running. */
 export interface WorkerPoolOptions {
   readonly count: number;
+  /** What messages call one; default `worker`. */
+  readonly what?: string;
   /** Starts the process of worker `index`; it must have an IPC channel. */
   readonly launch: (index: number) => ChildProcess;
   readonly log: Logger;
@@ -81,17 +83,17 @@ export class WorkerPool implements AsyncDisposable {
 
   async #keep(index: number): Promise<void> {
     const { signal } = this.#stopping;
-    const patience = this.#options.patience ?? defaults.patience;
+    const { what = 'worker', patience = defaults.patience } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
       const started = performance.now();
       const ended = await this.#run(index);
       if (signal.aborted) return;
-      if (ended.code === 2) throw new UsageError(`worker ${index + 1} could not start: its line above says why`);
+      if (ended.code === 2) throw new UsageError(`${what} ${index + 1} could not start: its line above says why`);
       failures = performance.now() - started > (this.#options.steadyMs ?? defaults.steadyMs) ? 1 : failures + 1;
-      if (failures >= patience) throw new Error(`worker ${index + 1} ended ${failures} times in a row (last: ${ended.how}): giving up`);
+      if (failures >= patience) throw new Error(`${what} ${index + 1} ended ${failures} times in a row (last: ${ended.how}): giving up`);
       const retryMs = Math.min((this.#options.firstWaitMs ?? defaults.firstWaitMs) * 2 ** (failures - 1), defaults.longestWaitMs);
-      this.#options.log.warn({ worker: index + 1, ended: ended.how, retryMs }, 'a worker has ended: starting it again');
+      this.#options.log.warn({ [what]: index + 1, ended: ended.how, retryMs }, `a ${what} has ended: starting it again`);
       await sleep(retryMs, undefined, { signal }).catch(() => {});
     }
   }

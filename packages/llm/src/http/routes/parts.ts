@@ -20,6 +20,8 @@ export interface RouteParts {
   /** Status of a refusal for overload (spec llm 3.1); 529 by default. */
   readonly overloadStatus: number;
   readonly http: HttpSettings;
+  /** Text of `/metrics`: that of all processes of the frontend. */
+  readonly scrape: () => Promise<string>;
   /** JSON of `/health`. */
   readonly health: () => string;
 }
