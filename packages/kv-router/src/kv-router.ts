@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CallOptions, Client, DistributedRuntime, EndpointPath, Instance, InstanceId } from '@dynamo/runtime';
-import { batchesOf, itemsOf, parseEndpointPath } from '@dynamo/runtime/internal';
+import { batchesOf, itemsOf, parseEndpointPath, sessionsOf } from '@dynamo/runtime/internal';
 import type { RankLoad } from './load/active-sequences.ts';
 import type { KvRouterOptions } from './options.ts';
 import type { TokenChunk, TokenRequest } from './request.ts';
@@ -59,6 +59,7 @@ export class KvRouter implements Client<TokenRequest, TokenChunk> {
         ...(options.affinity === undefined ? {} : { affinity: options.affinity, sharesSessions: true }),
       }),
     );
+    routing.carries(sessionsOf(client));
     await routing.ready();
     const router = new KvRouter({ client, routing, stack: stack.move() });
     const ownership = runtime.own(router);

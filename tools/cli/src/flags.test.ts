@@ -68,6 +68,27 @@ describe('routing', () => {
     }
   });
 
+  test('what the real router does not have reaches it too', () => {
+    expect(routerOptions(settle('frontend', {}, {}))).toMatchObject({ trust: 'act' });
+    const given = {
+      '--router-trust': 'watch',
+      '--router-route-header': true,
+      '--router-warm-folder': '/snapshots',
+      '--router-record': '/recordings/router.jsonl',
+    };
+    expect(routerOptions(settle('frontend', given, {}))).toMatchObject({
+      trust: 'watch',
+      routeHeader: true,
+      warmStart: { peers: false, folder: '/snapshots' },
+      record: { path: '/recordings/router.jsonl' },
+    });
+  });
+
+  test('other options for recorded traffic are those that are named, and no variable counts', () => {
+    const { settings } = settle('what-if', { '--router-temperature': '0' }, { DYN_ROUTER_PREFILL_LOAD_SCALE: '2' }).router;
+    expect(settings).toEqual({ temperature: 0 });
+  });
+
   test('flags reach the frontend, and the load-aware preset wins over them', () => {
     const given = {
       '--router-mode': 'kv',
@@ -125,6 +146,7 @@ describe('settling', () => {
       },
       router: {
         settings: expect.objectContaining({ overlapCredit: 1, kvEvents: true, eventThreads: 4, queuePolicy: 'fcfs' }),
+        beyond: { routeHeader: false, trust: 'act', warmPeers: false },
         loadAware: false,
         minWorkers: 0,
         affinity: { mode: 'hard' },

@@ -5,7 +5,7 @@ import { keyFlags } from './key-flags.ts';
 import { routerFlags } from './router-flags.ts';
 
 /** The commands of `dynamo`. */
-export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys';
+export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if';
 
 /** One option: what it is called, where else it may be set, what it means and which member of `Settings` it fills. */
 export interface Flag {

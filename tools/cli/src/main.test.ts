@@ -37,7 +37,7 @@ describe('help and version', () => {
 
 describe('what can not be used ends in one line and exit code 2', () => {
   test.each([
-    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker, router, keys"],
+    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker, router, what-if, keys"],
     [['frontend', '--http-prot', '1'], {}, "unknown option '--http-prot' (Did you mean --http-port?)"],
     [['frontend', 'please'], {}, "too many arguments for 'frontend'. Expected 0 arguments but got 1: please."],
     [['frontend', '--http-port'], {}, "option '--http-port <port>' argument missing"],
@@ -46,6 +46,8 @@ describe('what can not be used ends in one line and exit code 2', () => {
     [['frontend', '--use-remote-indexer'], {}, '--use-remote-indexer is not available in this version'],
     [['frontend', '--no-serve-indexer'], {}, '--no-serve-indexer is not available in this version'],
     [['router'], {}, 'endpoint is required (set --endpoint or DYN_ROUTER_ENDPOINT)'],
+    [['router', 'what-if'], {}, 'the recording is missing: dynamo router what-if FILE'],
+    [['router', 'what-if', '/nowhere/router.jsonl'], {}, '/nowhere/router.jsonl does not exist'],
     [['router', '--endpoint', 'a.b'], {}, "--endpoint 'a.b': expected namespace.component.endpoint, each of letters, digits, '-' and '_'"],
     [['frontend', '--tls-cert-path', '/c'], {}, '--tls-cert-path and --tls-key-path must be provided together'],
     [['frontend', '--api-keys-path', '/nowhere/keys'], {}, 'API keys not found: /nowhere/keys'],

@@ -7,6 +7,9 @@ import { endingOf, UsageError } from './usage.ts';
 async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   const [word] = argv;
+  // The router's own word for it.
+  if (word === 'router' && argv[1] === 'what-if')
+    return run(['what-if', ...(argv[2]?.startsWith('-') === false ? ['--recording'] : []), ...argv.slice(2)]);
   try {
     if (word !== undefined && !word.startsWith('-') && word !== 'help' && !Object.hasOwn(commands, word))
       throw new UsageError(`unknown command '${word}'; there are ${Object.keys(commands).join(', ')}`);

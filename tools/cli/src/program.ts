@@ -23,6 +23,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: 'Serves a KV router for the workers of an endpoint, for frontends and other processes to ask.',
     load: async () => (await import('./commands/router.ts')).runRouter,
   },
+  'what-if': {
+    summary: "Runs a recording's traffic again with other router options, and prints the runs side by side.",
+    load: async () => (await import('./commands/what-if.ts')).runWhatIf,
+  },
   keys: {
     summary: 'Makes an API key for frontends with --api-keys-path.',
     load: async () => (await import('./commands/keys.ts')).runKeys,

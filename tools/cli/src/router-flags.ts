@@ -1,11 +1,12 @@
 import type { CommandName, Flag } from './flags.ts';
 
 const routers: readonly CommandName[] = ['serve', 'frontend', 'router'];
+const again: readonly CommandName[] = [...routers, 'what-if'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 
 /** One setting of the KV router, under the variable `DYN_` and the flag's own name unless another is given. */
 function setting(name: string, option: string, row: Omit<Flag, 'commands' | 'flag' | 'option'>): Flag {
-  return { env: `DYN_${name.toUpperCase().replaceAll('-', '_')}`, ...row, flag: `--${name}`, option: `router.settings.${option}`, commands: routers };
+  return { env: `DYN_${name.toUpperCase().replaceAll('-', '_')}`, ...row, flag: `--${name}`, option: `router.settings.${option}`, commands: again };
 }
 
 /** How workers are chosen in mode kv: the settings of the real router 1.6.1 (spec kv-router 12). */
@@ -136,6 +137,61 @@ const settings: readonly Flag[] = [
   }),
 ];
 
+/** What the real router does not have. */
+const beyond: readonly Flag[] = [
+  {
+    flag: '--router-trust',
+    env: 'DYN_ROUTER_TRUST',
+    type: 'choice',
+    choices: ['act', 'watch', 'off'],
+    fallback: 'act',
+    help: "What becomes of a worker whose cache events are missing or contradicted by its answers: act places by the router's own decisions there, watch only tells, off believes every worker as the real router does.",
+    option: 'router.beyond.trust',
+    commands: routers,
+  },
+  {
+    flag: '--router-route-header',
+    env: 'DYN_ROUTER_ROUTE_HEADER',
+    type: 'switch',
+    fallback: false,
+    help: 'Adds the header x-dynamo-route to answers: where the request went, and why.',
+    option: 'router.beyond.routeHeader',
+    commands: front,
+  },
+  {
+    flag: '--router-warm-peers',
+    env: 'DYN_ROUTER_WARM_PEERS',
+    type: 'switch',
+    fallback: false,
+    help: 'Begins with what other routers of the same workers know, and answers those that begin.',
+    option: 'router.beyond.warmPeers',
+    commands: routers,
+  },
+  {
+    flag: '--router-warm-folder',
+    env: 'DYN_ROUTER_WARM_FOLDER',
+    type: 'folder',
+    help: 'Folder for snapshots of what the router knows: it begins with them, and writes them every minute and at the end.',
+    option: 'router.beyond.warmFolder',
+    commands: routers,
+  },
+  {
+    flag: '--router-record',
+    env: 'DYN_ROUTER_RECORD',
+    type: 'text',
+    help: 'File of JSON lines for what the router decides by, hashes and numbers without text. A frontend writes one for each endpoint, with its name before the extension.',
+    option: 'router.beyond.record',
+    commands: routers,
+  },
+  {
+    flag: '--recording',
+    type: 'text',
+    help: 'Recording whose traffic is run again; dynamo router what-if FILE is the same. Without router options it shows the recorded ones.',
+    option: 'router.recording',
+    commands: ['what-if'],
+  },
+];
+
 /** Every option of routing beside the mode. */
 export const routerFlags: readonly Flag[] = [
   ...settings,
@@ -212,4 +268,5 @@ export const routerFlags: readonly Flag[] = [
     option: 'router.serviceBlockSize',
     commands: ['router'],
   },
+  ...beyond,
 ];

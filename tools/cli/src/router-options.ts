@@ -1,4 +1,5 @@
 import { loadAware, readConditionalSettings, type RouterSettings } from '@dynamo/kv-router/internal';
+import type { KvRouterOptions } from '@dynamo/kv-router';
 import type { FrontendOptions } from '@dynamo/llm';
 import type { Settings } from './settings.ts';
 
@@ -11,6 +12,18 @@ export function routerSettings({ router }: Settings): Partial<RouterSettings> {
   };
 }
 
+/** What the flags say of what the real router does not have. */
+export function beyondOptions({ router: { beyond } }: Settings): Pick<KvRouterOptions, 'trust' | 'warmStart' | 'record'> {
+  const { trust, warmPeers, warmFolder, record } = beyond;
+  return {
+    trust,
+    ...(warmPeers || warmFolder !== undefined
+      ? { warmStart: { peers: warmPeers, ...(warmFolder === undefined ? {} : { folder: warmFolder }) } }
+      : {}),
+    ...(record === undefined ? {} : { record: { path: record } }),
+  };
+}
+
 /** How a frontend chooses workers. */
 export function routerOptions(settings: Settings): NonNullable<FrontendOptions['router']> {
   const { frontend, router } = settings;
@@ -19,6 +32,8 @@ export function routerOptions(settings: Settings): NonNullable<FrontendOptions['
   return {
     mode: router.loadAware ? 'kv' : frontend.router.mode,
     settings: routerSettings(settings),
+    ...beyondOptions(settings),
+    ...(router.beyond.routeHeader ? { routeHeader: true } : {}),
     ...(blockSize === undefined ? {} : { blockSize }),
     ...(overload === undefined ? {} : { overload }),
     ...(router.minWorkers === 0 ? {} : { minWorkers: router.minWorkers }),

@@ -59,6 +59,15 @@ export interface Settings {
     /** Of the router on its own. */
     readonly endpoint?: `${string}.${string}.${string}`;
     readonly serviceBlockSize: number;
+    /** What the real router does not have. */
+    readonly beyond: {
+      readonly trust: 'act' | 'watch' | 'off';
+      readonly routeHeader: boolean;
+      readonly warmPeers: boolean;
+      readonly warmFolder?: string;
+      readonly record?: string;
+    };
+    readonly recording?: string;
   };
   readonly worker: {
     readonly engine: EngineName;
@@ -92,12 +101,16 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function settle(command: CommandName, given: Given, env: Environment): Settings {
   const settings = {};
   for (const row of flags) {
-    const found = row.commands.includes(command) ? valueOf(row, given, env) : row.fallback;
+    // Other options for recorded traffic are those that are named: the rest is as recorded.
+    const only = command === 'what-if' && row.option.startsWith('router.settings.');
+    const found = row.commands.includes(command) ? valueOf(only ? withoutFallback(row) : row, given, only ? {} : env) : row.fallback;
     if (found !== undefined) put(settings, row.option.split('.'), found);
   }
   // The table fills every member that is not optional; flags.test.ts holds it to that.
   return settings as Settings;
 }
+
+const withoutFallback = ({ fallback: _, ...row }: Flag): Flag => row;
 
 function valueOf(row: Flag, given: Given, env: Environment): string | number | boolean | undefined {
   const flagText = row.flag === undefined ? undefined : given[row.flag];

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DistributedRuntime, Instance, Route, RoutePolicy } from '@dynamo/runtime';
-import type { EndpointName, EventScope } from '@dynamo/runtime/internal';
+import type { EndpointName, EventScope, SessionTable } from '@dynamo/runtime/internal';
 import { outcome } from '../core/core.ts';
 import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
 import type { ActiveSequences, RankLoad } from '../load/active-sequences.ts';
@@ -28,7 +28,7 @@ import type { WarmState } from '../warm/warm-state.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
 import type { RankOverlap } from '../wire/overlap-scores.ts';
 import type { RecordedDecision } from '../wire/recording.ts';
-import { encodeStateFrame, type RankChain } from '../wire/router-state.ts';
+import { encodeStateFrame, type RankChain, type SessionBinding } from '../wire/router-state.ts';
 import { KvRecorder } from '../record/recorder.ts';
 import { limitsOf, recordRouting } from '../record/record-routing.ts';
 import type { RouteRecorder } from '../record/route-recorder.ts';
@@ -91,6 +91,9 @@ export class KvRouting implements AsyncDisposable {
   readonly #recorder: RouteRecorder | undefined;
   /** Settled once it is known with what the router begins. */
   readonly #warm = Promise.withResolvers<WarmState | undefined>();
+  /** Bindings of sessions that were taken over, until the client that keeps them is there. */
+  #borrowed: readonly SessionBinding[] = [];
+  #sessions: SessionTable | undefined;
   #recording: AsyncDisposableStack | undefined;
   #replicas: ReplicaSync | undefined;
 
@@ -170,13 +173,11 @@ export class KvRouting implements AsyncDisposable {
   /** Opens the router's side of an endpoint: workers, events and loads are followed until it is disposed. */
   static async open(runtime: DistributedRuntime, name: EndpointName, options: KvRouterOptions): Promise<KvRouting> {
     await using stack = new AsyncDisposableStack();
-    const recorder =
-      options.record === undefined
-        ? undefined
-        : recordRouting(stack.use(await KvRecorder.open(options.record.path, limitsOf(options.record))), options);
     const { policies, settings } = options;
     const file = policies === undefined ? settings?.policyConfig : undefined;
     const read = file === undefined ? options : { ...options, policies: await loadPolicyFile(file) };
+    const { record } = options;
+    const recorder = record === undefined ? undefined : recordRouting(stack.use(await KvRecorder.open(record.path, limitsOf(record))), read);
     const routing = new KvRouting(runtime, name, read, recorder);
     // Below all else: what happens while the router closes is recorded too.
     const kept = stack.move();
@@ -204,6 +205,14 @@ export class KvRouting implements AsyncDisposable {
     const placed = await this.#submit(job, call.signal);
     tale?.placed(job.id, placed);
     return this.#booking(job, placed);
+  }
+
+  /** Keeps the sessions of the client that asks this router: it gets those that were taken over, and others may ask for its own. */
+  carries(sessions: SessionTable | undefined): void {
+    this.#sessions = sessions;
+    for (const { sessionId: session, workerId: instance, dpRank: rank, sequence, writerId: writer } of this.#borrowed)
+      sessions?.heard({ session, instance, ...(rank === undefined ? {} : { rank }), sequence, writer });
+    this.#borrowed = [];
   }
 
   /** What each rank carries, and would carry with this prompt. */
@@ -480,6 +489,7 @@ export class KvRouting implements AsyncDisposable {
     for (const decision of decisions) this.index.remember(decision);
     if (this.#replicas !== undefined) takes({ kind: 'requests', requests: state?.requests ?? [] });
     this.#replicas?.takeOver(state?.requests ?? []);
+    this.#borrowed = state?.sessions ?? [];
     const host = {
       blockSize,
       index: this.index,
@@ -487,7 +497,7 @@ export class KvRouting implements AsyncDisposable {
       ranks: this.#ranks,
       sources: () => this.sources(),
       requests: () => this.#sequences.running(),
-      sessions: () => [],
+      sessions: () => bindingsOf(this.#sessions),
     };
     this.#stack.use(await shareState(this.#runtime, name, { ...warmStart, capture: () => captureState(host, Date.now()) }));
   }
@@ -498,3 +508,12 @@ export class KvRouting implements AsyncDisposable {
     if (rank !== undefined) this.overload.report(rank, load);
   }
 }
+
+const bindingsOf = (sessions: SessionTable | undefined): SessionBinding[] =>
+  Array.from(sessions?.entries() ?? [], ({ session, instance, rank, sequence, writer }) => ({
+    sessionId: session,
+    workerId: instance,
+    ...(rank === undefined ? {} : { dpRank: rank }),
+    sequence,
+    writerId: writer,
+  }));

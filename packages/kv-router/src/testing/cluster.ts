@@ -26,7 +26,13 @@ export class Cluster implements AsyncDisposable {
   readonly blockSize = 4;
   readonly store: MemStore = new MemStore();
   readonly hub: MemEvents = new MemEvents();
+  readonly #workers: CachingWorker[] = [];
   readonly #stack = new AsyncDisposableStack();
+
+  /** How many requests each worker has got. */
+  got(): number[] {
+    return this.#workers.map(({ got }) => got.length);
+  }
 
   async connect(options: { log?: Logger } = {}): Promise<DistributedRuntime> {
     return this.#stack.use(await DistributedRuntime.connect({ discovery: mem(this.store), eventPlane: memEvents(this.hub), ...options }));
@@ -46,6 +52,7 @@ export class Cluster implements AsyncDisposable {
       tells: true,
       [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose](),
     };
+    this.#workers.push(worker);
     const served = await runtime.serve(path, async function* (request: unknown) {
       const { tokenIds, stop } = decodeTokenRequest(request);
       worker.got.push(tokenIds[0] ?? 0);

@@ -1,9 +1,10 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseEndpointPath } from '@dynamo/runtime/internal';
+import { collect, parseEndpointPath } from '@dynamo/runtime/internal';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { KvRouter } from '../kv-router.ts';
 import type { KvRouterOptions } from '../options.ts';
 import { KvRouting } from '../routing/kv-routing.ts';
 import { ask, type CachingWorker, Cluster, prompt } from '../testing/cluster.ts';
@@ -64,6 +65,28 @@ describe('from a peer', () => {
     expect(await loads()).toMatchObject({ activeRequests: 1, potentialDecodeBlocks: 10, potentialPrefillTokens: 40 });
     await running;
     await vi.waitFor(async () => expect(await loads()).toMatchObject({ activeRequests: 0, potentialDecodeBlocks: 0 }));
+  });
+
+  test('sessions stay with their workers, from a peer and from a snapshot', async () => {
+    await Promise.all(Array.from({ length: 4 }, () => cluster.worker()));
+    const options = { workers: 4, index: 'none', affinity: { ttlMs: 60_000 }, warmStart: { peers: true, folder } } as const;
+    const first = await cluster.router(options);
+    const askAll = async (router: KvRouter): Promise<void> => {
+      for (let at = 0; at < 8; at++) {
+        const headers = { 'x-dynamo-session-id': `session ${at}` };
+        await collect(router.generate({ model: 'm', tokenIds: prompt(at), stop: { maxTokens: 1 } }, { headers }));
+      }
+    };
+    await askAll(first);
+    const before = cluster.got();
+    const second = await cluster.router(options);
+    await askAll(second);
+    expect(cluster.got()).toEqual(before.map((count) => count * 2));
+    await first[Symbol.asyncDispose]();
+    await second[Symbol.asyncDispose]();
+    const third = await cluster.router({ ...options, warmStart: { folder } });
+    await askAll(third);
+    expect(cluster.got()).toEqual(before.map((count) => count * 3));
   });
 
   test('a restart under load keeps the hit rate', async () => {

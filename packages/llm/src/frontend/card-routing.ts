@@ -9,8 +9,8 @@ export function routingOf(card: WireCard, ours: RouterOptions, log: Logger): Rou
   if (config === undefined || config === null) return ours;
   try {
     const { mode, settings, overload, affinity } = readRouterConfig(config);
-    const { routeHeader, brief, minWorkers, blockSize, onRoute, warmStart, trust } = ours;
-    const kept = { routeHeader, brief, minWorkers, blockSize, onRoute, warmStart, trust };
+    const { routeHeader, brief, minWorkers, blockSize, onRoute, warmStart, trust, record } = ours;
+    const kept = { routeHeader, brief, minWorkers, blockSize, onRoute, warmStart, trust, record };
     const set = Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
     return { ...set, mode, settings, overload, ...(affinity === undefined ? {} : { affinity }) };
   } catch (error) {

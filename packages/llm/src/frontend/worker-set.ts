@@ -1,10 +1,11 @@
+import { format, parse } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
 import type { BusyThresholds, KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
 import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, OverloadWatch, readTokenFrame, routeHeader } from '@dynamo/kv-router/internal';
-import { parseEndpointPath } from '@dynamo/runtime/internal';
+import { parseEndpointPath, sessionsOf } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions } from '../clients/migrating.ts';
 import { patient, type Patience } from '../clients/patient.ts';
 import { placementOnly } from '../clients/placement-only.ts';
@@ -80,6 +81,8 @@ export class WorkerSet implements AsyncDisposable {
       policyDecides: byCache,
       ...(affinity === undefined ? {} : { affinity, sharesSessions: true }),
     });
+    // One that can not be opened carries nothing, and says so elsewhere.
+    this.#routing?.then((routing) => routing.carries(sessionsOf(this.#client))).catch(() => undefined);
     this.#loading = this.#load();
   }
 
@@ -142,6 +145,7 @@ export class WorkerSet implements AsyncDisposable {
       ...options,
       blockSize: this.card.kv_cache_block_size || (options.blockSize ?? 0),
       model: this.card.display_name,
+      ...(options.record === undefined ? {} : { record: { ...options.record, path: recordPath(options.record.path, this.path) } }),
       ...roleOptions(this.card, options),
     });
     // Whoever asks for a worker hears of it.
@@ -293,4 +297,10 @@ function roleOptions(card: WireCard, options: Partial<KvRouterOptions>): Partial
   if (card.worker_type === 'prefill') return { role: 'prefill' };
   if (card.worker_type !== 'decode' || card.needs.length === 0 || settings?.conditionalDisagg === true) return {};
   return { overlapCredit: 0, settings: { ...settings, trackPrefillTokens: false, assumeKvReuse: false } };
+}
+
+/** A frontend has a router for each endpoint, and each its recording: the endpoint's name stands before the extension. */
+function recordPath(path: string, endpoint: EndpointPath): string {
+  const { dir, name, ext } = parse(path);
+  return format({ dir, name: `${name}.${endpoint}`, ext });
 }

@@ -77,6 +77,11 @@ export class Affinity {
     this.#fleet = fleet;
   }
 
+  /** Every binding, the longest idle first. */
+  entries(): Iterable<SessionEvent> {
+    return this.#sessions.entries();
+  }
+
   /** Takes the word of another who keeps the same sessions. */
   heard(event: SessionEvent): void {
     this.#sessions.heard(event);

@@ -19,6 +19,7 @@ import { InstanceSet } from './instances.ts';
 import { policies } from './policy/index.ts';
 import { type SharedSessions, shareSessions } from './shared-sessions.ts';
 import type { Bound, SessionsOptions } from './sessions.ts';
+import type { SessionEvent } from '../wire/session-event.ts';
 import { inputError, isStream, sendInput, type SentInput } from './send-input.ts';
 import type { CallOptions, Client, ClientOptions, Route, RoutePolicy } from './types.ts';
 import { isStopped, throwIfCancelled, watchCall } from './watch-call.ts';
@@ -54,6 +55,15 @@ export interface TypedClientOptions<Req> extends ClientOptions {
 /** A call as a policy that decides everything sees it: `rank` is that of its session's binding. */
 export type BoundCall = CallOptions & { readonly rank?: number };
 
+/** The sessions that a client keeps: what it has, and where another's word is taken. */
+export interface SessionTable {
+  entries(): Iterable<SessionEvent>;
+  heard(event: SessionEvent): void;
+}
+
+/** The sessions of a client, for siblings that carry them from one process to the next; undefined where none are kept. */
+export let sessionsOf: (client: object) => SessionTable | undefined;
+
 /** Opens a client and begins to watch its endpoint. */
 export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointPath, options: TypedClientOptions<Req> = {}): Client<Req, Res> {
   const name = parseEndpointPath(path);
@@ -63,6 +73,10 @@ export function openEndpointClient<Req, Res>(parts: ClientParts, path: EndpointP
 }
 
 class EndpointClient<Req, Res> implements Client<Req, Res> {
+  static {
+    sessionsOf = (client) => (client instanceof EndpointClient ? client.#affinity : undefined);
+  }
+
   readonly #parts: ClientParts;
   readonly #set: InstanceSet;
   readonly #options: TypedClientOptions<Req> & { readonly name: EndpointName };

@@ -85,6 +85,15 @@ export class Sessions {
     this.#options.tell?.({ session, instance: to.instance, ...(to.rank === undefined ? {} : { rank: to.rank }), sequence, writer: author });
   }
 
+  /** Every binding, the longest idle first: for those who begin beside us. */
+  *entries(): Generator<SessionEvent> {
+    this.#sweep();
+    for (let binding = this.#oldest; binding !== undefined; binding = binding.newer) {
+      const { session, to, sequence, writer } = binding;
+      yield { session, instance: to.instance, ...(to.rank === undefined ? {} : { rank: to.rank }), sequence, writer };
+    }
+  }
+
   /** Takes another's word: the larger version wins, then the larger writer; the same one is a use. */
   heard(event: SessionEvent): void {
     this.#sweep();

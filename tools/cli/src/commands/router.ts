@@ -2,7 +2,7 @@ import { serveRouter } from '@dynamo/kv-router/internal';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
-import { routerSettings } from '../router-options.ts';
+import { beyondOptions, routerSettings } from '../router-options.ts';
 import type { Settings } from '../settings.ts';
 import { UsageError } from '../usage.ts';
 import { connectOptions } from './frontend.ts';
@@ -17,6 +17,7 @@ export async function runRouter(settings: Settings): Promise<number> {
   await using service = await serveRouter(runtime, endpoint.replace(/^dyn:\/\//, '') as typeof endpoint, {
     blockSize,
     settings: routerSettings(settings),
+    ...beyondOptions(settings),
     ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
   });
   process.stdout.write(`Dynamo router for the workers of ${endpoint} serves ${service.endpoints.join(', ')}.\n`);
