@@ -82,13 +82,30 @@ const tailCharacters = 6_000;
  *
  * @throws Error with the end of its log when it ends, or has not answered within `limitMs` (default 40 seconds).
  */
-export async function startFrontend(
-  python: string,
-  options: { port: number; env: Record<string, string>; args?: readonly string[]; limitMs?: number },
+export function startFrontend(python: string, options: FrontendProcess): Promise<{ url: string } & AsyncDisposable> {
+  const args = ['-m', 'dynamo.frontend', '--discovery-backend', 'file', '--request-plane', 'tcp', '--event-plane', 'zmq'];
+  return startHttp({ name: 'the real frontend', command: python, args }, options);
+}
+
+/** Starts ours in a process of its own: what is measured beside the real one has no other work to do. */
+export function startOurFrontend(options: FrontendProcess): Promise<{ url: string } & AsyncDisposable> {
+  const args = ['--conditions=@dynamo/source', here('../../tools/cli/src/main.ts'), 'frontend'];
+  return startHttp({ name: 'our frontend', command: process.execPath, args }, options);
+}
+
+interface FrontendProcess {
+  port: number;
+  env: Record<string, string>;
+  args?: readonly string[];
+  limitMs?: number;
+}
+
+async function startHttp(
+  what: { name: string; command: string; args: readonly string[] },
+  options: FrontendProcess,
 ): Promise<{ url: string } & AsyncDisposable> {
   const { port, env, args: more = [], limitMs = 40_000 } = options;
-  const args = ['-m', 'dynamo.frontend', '--discovery-backend', 'file', '--request-plane', 'tcp', '--event-plane', 'zmq'];
-  const child = spawn(python, [...args, '--http-host', '127.0.0.1', '--http-port', String(port), ...more], {
+  const child = spawn(what.command, [...what.args, '--http-host', '127.0.0.1', '--http-port', String(port), ...more], {
     env: { ...process.env, ...env, HF_HUB_OFFLINE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -105,7 +122,7 @@ export async function startFrontend(
   const failed = await Promise.race([ended, answers(`${url}/live`, limitMs)]);
   if (failed !== undefined) {
     await stop();
-    throw new Error(`the real frontend ${failed}; the end of its log:\n${log() || '(nothing)'}`);
+    throw new Error(`${what.name} ${failed}; the end of its log:\n${log() || '(nothing)'}`);
   }
   return { url, [Symbol.asyncDispose]: stop };
 }

@@ -30,6 +30,8 @@ export { loadAware, resolveOptions } from './options.ts';
 export { KvSources } from './sources/kv-sources.ts';
 export type { KvSink, SourceReport } from './sources/kv-sources.ts';
 export type { KvChange, MediaObject, RouterEvent, StoredBlock, Tier } from './wire/kv-event.ts';
+export { nearTo } from './select/transfer.ts';
+export type { WorkerConfig } from './workers/worker-config.ts';
 export { bootstrapRoom, bypassesPrefill, bypassRequest, decodeRequest, prefillRequest, readPrefill, withoutBypass } from './select/disaggregation.ts';
 export type { Bootstrap, Half } from './select/disaggregation.ts';
 export { routingParts } from './routing/routing-parts.ts';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DistributedRuntime, Instance, Route, RoutePolicy } from '@dynamo/runtime';
 import type { EndpointName, EventScope, SessionTable } from '@dynamo/runtime/internal';
+import { outcome } from '../core/core.ts';
 import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
 import type { ActiveSequences, RankLoad } from '../load/active-sequences.ts';
 import { outputGrowth } from '../load/output-growth.ts';
@@ -9,6 +10,7 @@ import { ReplicaSync } from '../load/replica-sync.ts';
 import { hitRate, RouterMetrics } from '../metrics/router-metrics.ts';
 import type { KvRouterOptions, ResolvedOptions } from '../options.ts';
 import { loadPolicyFile } from '../policy-file/load-policy.ts';
+import type { PrefixIndexName } from '../prefix/index.ts';
 import type { PrefixIndex } from '../prefix/prefix-index.ts';
 import { AdmissionQueue } from '../queue/admission.ts';
 import type { RankTable } from '../ranks.ts';
@@ -20,10 +22,13 @@ import { type KvSink, KvSources, type SourceReport } from '../sources/kv-sources
 import { RouteTeller } from '../tell/route-teller.ts';
 import { openTrust } from '../trust/open-trust.ts';
 import type { TrustTable } from '../trust/trust-table.ts';
-import { CarriedState } from '../warm/carried-state.ts';
+import { captureState } from '../warm/capture.ts';
+import { findState, shareState } from '../warm/warm-start.ts';
+import type { WarmState } from '../warm/warm-state.ts';
 import { decodeActiveLoad } from '../wire/load.ts';
 import type { RankOverlap } from '../wire/overlap-scores.ts';
 import type { RecordedDecision } from '../wire/recording.ts';
+import { encodeStateFrame, type RankChain, type SessionBinding } from '../wire/router-state.ts';
 import { KvRecorder } from '../record/recorder.ts';
 import { limitsOf, recordRouting } from '../record/record-routing.ts';
 import type { RouteRecorder } from '../record/route-recorder.ts';
@@ -82,8 +87,13 @@ export class KvRouting implements AsyncDisposable {
   readonly #runtime: DistributedRuntime;
   readonly #scope: EventScope;
   readonly #stack = new AsyncDisposableStack();
+  readonly #indexName: PrefixIndexName;
   readonly #recorder: RouteRecorder | undefined;
-  readonly #carried: CarriedState;
+  /** Settled once it is known with what the router begins. */
+  readonly #warm = Promise.withResolvers<WarmState | undefined>();
+  /** Bindings of sessions that were taken over, until the client that keeps them is there. */
+  #borrowed: readonly SessionBinding[] = [];
+  #sessions: SessionTable | undefined;
   #recording: AsyncDisposableStack | undefined;
   #replicas: ReplicaSync | undefined;
 
@@ -102,7 +112,7 @@ export class KvRouting implements AsyncDisposable {
     this.scheduler = parts.scheduler;
     this.#ranks = parts.ranks;
     this.#sequences = parts.sequences;
-    this.#carried = new CarriedState({ parts, recorder, sources: () => this.sources() });
+    this.#indexName = parts.indexName;
     this.#hasher = new PromptHasher(this.index.core);
     const { role } = this.options;
     const kind = parts.indexName;
@@ -121,7 +131,7 @@ export class KvRouting implements AsyncDisposable {
     );
     this.#watch = this.#stack.use(new WorkerWatch(runtime, name, { workers, gone: (rank) => this.#forget(rank) }));
     this.#sources =
-      kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink(), clock, warm: this.#carried.found })) : undefined;
+      kind === 'events' ? this.#stack.use(new KvSources(runtime, name, { sink: this.#sink(), clock, warm: this.#warm.promise })) : undefined;
     this.#teller = new RouteTeller(runtime, options);
     if (kind === 'events' && options.trust !== 'off')
       this.#trust = this.#stack.use(
@@ -174,9 +184,10 @@ export class KvRouting implements AsyncDisposable {
     routing.#recording = kept;
     try {
       await routing.#join();
-      await routing.#carried.begin(runtime, name, { warmStart: options.warmStart, replicas: routing.#replicas, ready: routing.#watch.ready });
+      await routing.#begin(name, options);
       return routing;
     } catch (error) {
+      routing.#warm.resolve(undefined);
       await routing[Symbol.asyncDispose]();
       throw error;
     }
@@ -198,7 +209,10 @@ export class KvRouting implements AsyncDisposable {
 
   /** Keeps the sessions of the client that asks this router: it gets those that were taken over, and others may ask for its own. */
   carries(sessions: SessionTable | undefined): void {
-    this.#carried.carries(sessions);
+    this.#sessions = sessions;
+    for (const { sessionId: session, workerId: instance, dpRank: rank, sequence, writerId: writer } of this.#borrowed)
+      sessions?.heard({ session, instance, ...(rank === undefined ? {} : { rank }), sequence, writer });
+    this.#borrowed = [];
   }
 
   /** What each rank carries, and would carry with this prompt. */
@@ -242,8 +256,6 @@ export class KvRouting implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // First, while there is something to write down.
-    await this.#carried[Symbol.asyncDispose]();
     await this.#stack.disposeAsync();
     await this.#recording?.disposeAsync();
   }
@@ -455,9 +467,53 @@ export class KvRouting implements AsyncDisposable {
     hear('active_sequences_events', (payload) => replicas.onEvent(payload));
   }
 
+  /** Takes over what others know, where that is asked for; from then on others may ask. */
+  async #begin(name: EndpointName, { warmStart }: KvRouterOptions): Promise<void> {
+    if (warmStart === undefined) {
+      this.#replicas?.takeOver([]);
+      return this.#warm.resolve(undefined);
+    }
+    const { blockSize } = this.options;
+    const takes = (frame: Parameters<typeof encodeStateFrame>[0]): void => this.#recorder?.record({ kind: 'state', frame: encodeStateFrame(frame) });
+    const restore = (chain: RankChain): boolean => {
+      takes({ kind: 'chains', chains: [chain] });
+      return this.index.restore(chain) === outcome.ok;
+    };
+    const state = await findState(this.#runtime, name, { ...warmStart, blockSize, indexName: this.#indexName, restore });
+    await this.#watch.ready;
+    this.#warm.resolve(state);
+    // Of workers that are gone nothing is taken.
+    const known = ({ workerId, dpRank }: { workerId: bigint; dpRank: number }): boolean => this.#ranks.find(workerId, dpRank) !== undefined;
+    const decisions = (state?.decisions ?? []).filter(known);
+    takes({ kind: 'decisions', decisions });
+    for (const decision of decisions) this.index.remember(decision);
+    if (this.#replicas !== undefined) takes({ kind: 'requests', requests: state?.requests ?? [] });
+    this.#replicas?.takeOver(state?.requests ?? []);
+    this.#borrowed = state?.sessions ?? [];
+    const host = {
+      blockSize,
+      index: this.index,
+      indexName: this.#indexName,
+      ranks: this.#ranks,
+      sources: () => this.sources(),
+      requests: () => this.#sequences.running(),
+      sessions: () => bindingsOf(this.#sessions),
+    };
+    this.#stack.use(await shareState(this.#runtime, name, { ...warmStart, capture: () => captureState(host, Date.now()) }));
+  }
+
   #takeLoad(payload: Uint8Array): void {
     const { workerId, dpRank, ...load } = decodeActiveLoad(payload);
     const rank = this.#ranks.find(workerId, dpRank);
     if (rank !== undefined) this.overload.report(rank, load);
   }
 }
+
+const bindingsOf = (sessions: SessionTable | undefined): SessionBinding[] =>
+  Array.from(sessions?.entries() ?? [], ({ session, instance, rank, sequence, writer }) => ({
+    sessionId: session,
+    workerId: instance,
+    ...(rank === undefined ? {} : { dpRank: rank }),
+    sequence,
+    writerId: writer,
+  }));

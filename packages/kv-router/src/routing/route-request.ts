@@ -1,5 +1,5 @@
 import { DynamoError, type InstanceId } from '@dynamo/runtime';
-import type { BoundCall } from '@dynamo/runtime/internal';
+import { type BoundCall, Float } from '@dynamo/runtime/internal';
 import type { PromptHasher, PromptHashes } from '../hash/block-hash.ts';
 import type { RouterRole } from '../options.ts';
 import type { KvRoute } from './kv-routing.ts';
@@ -7,6 +7,7 @@ import type { TokenRequest } from '../request.ts';
 import type { Constraints } from '../select/eligibility.ts';
 import { object } from '../wire/members.ts';
 import { u32, u64 } from '../wire/kv-event.ts';
+import { readOverride, type RouterOverride } from '../wire/read-settings.ts';
 
 /** What a request says to the router, read once from its wire members (spec kv-router 18, routing hints). */
 export interface RoutingHints {
@@ -43,9 +44,9 @@ export interface HintReader {
 export function readHints(request: TokenRequest, call: RoutedCall, reader: HintReader): RoutingHints {
   const routing = request.routing ?? {};
   const constraints = readConstraints(routing, call, reader);
-  const override = object(request.extra?.['router_config_override']);
+  const override = request.extra?.['router_config_override'];
   const text = (name: string): string | undefined => (typeof routing[name] === 'string' && routing[name] !== '' ? routing[name] : undefined);
-  const count = (name: string): number | undefined => (typeof routing[name] === 'number' ? routing[name] : undefined);
+  const count = (name: string): number | undefined => plainNumber(routing[name]);
   return defined({
     loraName: text('lora_name'),
     salt: text('cache_salt'),
@@ -54,7 +55,7 @@ export function readHints(request: TokenRequest, call: RoutedCall, reader: HintR
     priorityJump: count('priority_jump'),
     strictPriority: count('strict_priority'),
     policyClass: call.metadata?.['policy-class'],
-    override: override === undefined ? undefined : readOverride(override),
+    override: override === undefined || override === null ? undefined : heeded(readOverride(override)),
   });
 }
 
@@ -76,7 +77,7 @@ function readConstraints(routing: Readonly<Record<string, unknown>>, call: Route
     allowed: Array.isArray(allowed) ? allowed.map((one) => id(one, 'allowed_worker_ids')) : undefined,
     requiredTaints: Array.isArray(required) ? required.map(String) : undefined,
     preferredTaints:
-      preferred === undefined ? undefined : Object.fromEntries(Object.entries(preferred).map(([name, weight]) => [name, Number(weight)])),
+      preferred === undefined ? undefined : Object.fromEntries(Object.entries(preferred).map(([name, weight]) => [name, plainNumber(weight) ?? 0])),
   });
 }
 
@@ -93,11 +94,14 @@ const id = (value: unknown, name: string): bigint => {
   }
 };
 
-const flag = (value: unknown): boolean | undefined => (typeof value === 'boolean' ? value : undefined);
+/** Only these two members have an effect in 1.6.1; the others are checked and that is all (spec kv-router 8). */
+const heeded = ({ assumeKvReuse, trackPrefillTokens }: RouterOverride): RoutingHints['override'] => defined({ assumeKvReuse, trackPrefillTokens });
 
-/** Only these two members have an effect in 1.6.1; the others are checked where they enter (spec kv-router 8). */
-const readOverride = (override: Readonly<Record<string, unknown>>): RoutingHints['override'] =>
-  defined({ assumeKvReuse: flag(override['assume_kv_reuse']), trackPrefillTokens: flag(override['track_prefill_tokens']) });
+/** A number as it is, or one that a frontend has marked for the codecs. */
+function plainNumber(value: unknown): number | undefined {
+  const plain = value instanceof Float ? value.value : value;
+  return typeof plain === 'number' ? plain : undefined;
+}
 
 /** Members that are set: an absent one and one that is undefined are not the same to those who spread them. */
 function defined<T extends object>(members: T): { [name in keyof T]: Exclude<T[name], undefined> } {

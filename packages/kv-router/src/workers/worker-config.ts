@@ -62,7 +62,7 @@ export function readWorkerConfig(card: unknown): WorkerConfig {
 }
 
 /** The taint that stands for a place (spec kv-router 11). */
-const topologyTaint = (domain: string, value: string): string => `dynamo.topology/${domain}=${value}`;
+export const topologyTaint = (domain: string, value: string): string => `dynamo.topology/${domain}=${value}`;
 
 const optional = <K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } =>
   value === undefined ? {} : ({ [name]: value } as { [P in K]?: T });

@@ -7,9 +7,11 @@ import {
   decodedChunk,
   decodeRequest,
   type Half,
+  nearTo,
   prefillRequest,
   readPrefill,
   toTokenChunk,
+  type WorkerConfig,
   withoutBypass,
 } from '@dynamo/kv-router/internal';
 import { type Client, DynamoError, type InstanceId } from '@dynamo/runtime';
@@ -21,6 +23,8 @@ export interface PrefillPool {
   readonly client: Client<TokenRequest, unknown>;
   /** Where decode workers fetch what this one has read; undefined where it says so in its answer. */
   bootstrapOf(worker: InstanceId): { readonly host: string; readonly port: number; readonly dpSize: number } | undefined;
+  /** Where it wants the worker that fetches its blocks to be, as its card says. */
+  transferOf(worker: InstanceId): WorkerConfig['transfer'];
 }
 
 /** How prompts are read elsewhere. */
@@ -81,7 +85,7 @@ async function* generate(decode: Client<TokenRequest, unknown>, { request, call,
     shape = (shaped, { dpRank }) => decodeRequest(shaped, { prefill: half, ...rankOf(dpRank) }, { bootstrap, conditional });
   }
   const decoding: ShapedCall = { ...call, shape };
-  yield* batchesOf(decode.generate(request, decoding));
+  yield* batchesOf(decode.generate(nearTo(request, pool.transferOf(half.workerId)), decoding));
 }
 
 const rankOf = (dpRank: number | undefined): { decodeRank?: number } => (dpRank === undefined ? {} : { decodeRank: dpRank });

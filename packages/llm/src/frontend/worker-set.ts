@@ -4,7 +4,16 @@ import { DynamoError } from '@dynamo/runtime';
 import type { Client, DistributedRuntime, EndpointPath, Instance, InstanceId, PolicyName, RoutePolicy } from '@dynamo/runtime';
 import type { WireCard } from '../model/wire-card.ts';
 import type { BusyThresholds, KvRouterOptions, TokenRequest } from '@dynamo/kv-router';
-import { bypassesPrefill, encodeTokenRequest, type KvRoute, KvRouting, OverloadWatch, readTokenFrame, routeHeader } from '@dynamo/kv-router/internal';
+import {
+  bypassesPrefill,
+  encodeTokenRequest,
+  type KvRoute,
+  KvRouting,
+  OverloadWatch,
+  readTokenFrame,
+  readWorkerConfig,
+  routeHeader,
+} from '@dynamo/kv-router/internal';
 import { parseEndpointPath, sessionsOf } from '@dynamo/runtime/internal';
 import { migrating, type MigrationOptions } from '../clients/migrating.ts';
 import { patient, type Patience } from '../clients/patient.ts';
@@ -93,7 +102,11 @@ export class WorkerSet implements AsyncDisposable {
 
   /** As a pool that reads prompts. */
   get prefillPool(): PrefillPool {
-    return { client: this.#client, bootstrapOf: (worker) => bootstrapOf(this.members.get(worker)) };
+    return {
+      client: this.#client,
+      bootstrapOf: (worker) => bootstrapOf(this.members.get(worker)),
+      transferOf: (worker) => readWorkerConfig(this.members.get(worker)).transfer,
+    };
   }
 
   /** The names that clients may ask for. */
