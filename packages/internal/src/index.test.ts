@@ -20,6 +20,7 @@ test('the door shows these values and no others', () => {
     'ProfileTiming',
     'RadixTree',
     'blockHashes',
+    'engineSettings',
     'linkSignals',
     'loraId',
     'readMockLaunch',

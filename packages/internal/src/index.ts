@@ -32,6 +32,7 @@ export { MockEngine } from './mock/mock-engine.ts';
 export type { EngineLoad } from './mock/mock-engine.ts';
 export type { Admission, CacheChange, ForwardPass, Pass } from './mock/pass.ts';
 export type { BlockNames } from './mock/block-names.ts';
+export { engineSettings } from './mock/options.ts';
 export type { EngineSettings, MockEngineOptions } from './mock/options.ts';
 export type { MockRequest, MockSequence, SequenceState } from './mock/sequence.ts';
 export { FixedTiming, PolynomialTiming, ProfileTiming } from './mock/timing.ts';

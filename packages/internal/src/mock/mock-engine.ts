@@ -59,6 +59,7 @@ export class MockEngine {
       admissions: this.#scheduler.admissions,
       preemptions: 0,
       computedTokens: 0,
+      prefillTokens: 0,
       changes: this.#changes,
     };
   }
@@ -96,6 +97,31 @@ export class MockEngine {
     this.#scheduler.release(sequence);
   }
 
+  /** Whether a prompt could ever be held beside nothing else. */
+  canHold(promptTokens: number): boolean {
+    return Math.ceil(promptTokens / this.settings.blockSize) <= this.settings.blocks && promptTokens < this.settings.maxModelLength;
+  }
+
+  /**
+   * Takes blocks for a prompt that a prefill engine has read, on a decode engine and between passes.
+   *
+   * @returns undefined while there is no room for its blocks, or for one more request.
+   */
+  reserve(request: MockRequest): MockSequence | undefined {
+    const sequence = new MockSequence(request, ++this.#serial);
+    return this.#scheduler.reserve(sequence) ? sequence : undefined;
+  }
+
+  /** The prompt of a reserved request has arrived. Between passes: one of the next generates its first token. */
+  activate(sequence: MockSequence): void {
+    this.#scheduler.activate(sequence);
+  }
+
+  /** Gives the blocks of a completed request back: a prefill engine keeps them until its prompt has been fetched. */
+  release(sequence: MockSequence): void {
+    if (sequence.state === 'completed') this.#scheduler.release(sequence);
+  }
+
   /** Runs one pass that starts now. */
   step(nowMs: number): Pass {
     const { batch } = this.#scheduler;
@@ -106,6 +132,7 @@ export class MockEngine {
     pass.startMs = nowMs;
     pass.preemptions = this.#scheduler.preemptions;
     pass.computedTokens = this.#scheduler.computedTokens;
+    pass.prefillTokens = batch.tokens;
     this.#preemptions += pass.preemptions;
     pass.prefillEndMs = nowMs + this.#prefillMs(batch.requests, batch.promptTokens, batch.prefixTokens);
     pass.endMs = pass.prefillEndMs + this.#emit();
@@ -151,14 +178,14 @@ export class MockEngine {
           sequence.state = 'completed';
           this.#completed.push(sequence);
           // As in 1.6.1: what ends without a token gives its blocks back before what ends with one.
-          if (sequence.generated === 0) this.#scheduler.release(sequence);
+          if (sequence.generated === 0 && role !== 'prefill') this.#scheduler.release(sequence);
           continue;
         }
       }
       running[kept++] = sequence;
     }
     running.length = kept;
-    for (const sequence of this.#completed) this.#scheduler.release(sequence);
+    if (role !== 'prefill') for (const sequence of this.#completed) this.#scheduler.release(sequence);
     return decoding === 0 || role === 'prefill' ? 0 : this.#decodeMs(active, decoding);
   }
 

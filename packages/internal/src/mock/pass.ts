@@ -49,6 +49,8 @@ export interface Pass {
   readonly preemptions: number;
   /** Prompt and other tokens that were computed. */
   readonly computedTokens: number;
+  /** Those of requests that read some of their prompt. */
+  readonly prefillTokens: number;
   /** In order; empty where the engine tells no KV events. */
   readonly changes: readonly CacheChange[];
 }

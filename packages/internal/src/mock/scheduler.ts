@@ -11,6 +11,8 @@ export type OnStored = (sequence: MockSequence, from: number, count: number) => 
 /** What is read in a pass, summed over the requests that read prompt tokens. */
 export interface PrefillBatch {
   requests: number;
+  /** Whatever they computed, tokens that they had generated before among them. */
+  tokens: number;
   promptTokens: number;
   prefixTokens: number;
 }
@@ -30,7 +32,7 @@ export class Scheduler {
   // What the present pass did so far.
   readonly admissions: Admission[] = [];
   readonly rejected: MockSequence[] = [];
-  readonly batch: PrefillBatch = { requests: 0, promptTokens: 0, prefixTokens: 0 };
+  readonly batch: PrefillBatch = { requests: 0, tokens: 0, promptTokens: 0, prefixTokens: 0 };
   preemptions = 0;
   computedTokens = 0;
   budget = 0;
@@ -63,10 +65,30 @@ export class Scheduler {
     this.admissions.length = 0;
     this.rejected.length = 0;
     this.batch.requests = 0;
+    this.batch.tokens = 0;
     this.batch.promptTokens = 0;
     this.batch.prefixTokens = 0;
     this.#continueRunning();
     if (this.preemptions === 0) this.#admit();
+  }
+
+  /** Takes the blocks of a whole prompt that is read elsewhere; false, and nothing, while there is no room. */
+  reserve(sequence: MockSequence): boolean {
+    this.#probe(sequence, 0);
+    if (this.running.length >= this.#settings.maxSequences || !this.#allocate(sequence, sequence.promptTokens)) return false;
+    sequence.cachedTokens = this.#found.length * this.#settings.blockSize;
+    return true;
+  }
+
+  /** The prompt of a reserved request has arrived: it waits for its turn to generate. */
+  activate(sequence: MockSequence): void {
+    sequence.computed = sequence.promptTokens;
+    this.#publish(sequence);
+    // Those for which room was made earlier come first, however long their prompts travelled.
+    const later = [...this.waiting].filter((other) => other.computed > 0 && other.serial > sequence.serial);
+    for (const other of later) this.waiting.remove(other);
+    this.waiting.push(sequence);
+    for (const other of later) this.waiting.push(other);
   }
 
   /** Gives a request's blocks back, the last first, so that prefixes live longer. */
@@ -108,16 +130,32 @@ export class Scheduler {
     while (running.length < this.#settings.maxSequences) {
       const head = waiting.first;
       if (head === undefined) return;
+      if (head.computed > 0) {
+        // Its prompt was read elsewhere and lies in blocks of its own.
+        if (this.#turn(head) !== turn.done) return;
+        continue;
+      }
       if (this.#isHopeless(head)) {
         waiting.shift();
         head.state = 'rejected';
         this.rejected.push(head);
         continue;
       }
-      if (!this.#fits(head)) return;
+      if (!this.#fits(head)) return this.#admitArrived();
       const before = this.budget;
       if (this.#turn(head) !== turn.done) return;
       if (before === this.budget && this.budget === 0) return;
+    }
+  }
+
+  /** Nobody runs and the head finds no room: those go on whose prompts lie in the cache already, or nobody ever would. */
+  #admitArrived(): void {
+    if (this.running.length > 0) return;
+    for (const arrived of [...this.waiting].filter(({ computed }) => computed > 0)) {
+      if (this.running.length >= this.#settings.maxSequences) return;
+      this.waiting.remove(arrived);
+      this.waiting.unshift(arrived);
+      if (this.#turn(arrived) !== turn.done) return;
     }
   }
 
@@ -148,14 +186,13 @@ export class Scheduler {
     return Math.ceil((promptTokens + maxOutputTokens) / this.#settings.blockSize);
   }
 
-  /** Finds the leading blocks of a request that are in the cache. Under `vllm` its last token is always computed. */
-  #probe(sequence: MockSequence): void {
+  /** Finds the leading blocks of a request that are in the cache, without the tokens that must be computed anyway. */
+  #probe(sequence: MockSequence, spared: number = this.#sparedTokens(sequence)): void {
     this.#found.length = 0;
     this.#foundUsed = 0;
-    const { prefixCaching, blockSize, backend } = this.#settings;
+    const { prefixCaching, blockSize } = this.#settings;
     if (!prefixCaching) return;
     const { length, names } = sequence;
-    const spared = backend === 'vllm' && sequence.generated < sequence.maxOutputTokens ? 1 : 0;
     const reach = Math.floor((length - spared) / blockSize);
     const count = Math.min(reach, sequence.named);
     for (let index = 0; index < count; index++) {
@@ -164,6 +201,11 @@ export class Scheduler {
       this.#found.push(slot);
       if (this.pool.isUsed(slot)) this.#foundUsed++;
     }
+  }
+
+  /** Under `vllm` the last token of a request that goes on is always computed. */
+  #sparedTokens({ generated, maxOutputTokens }: MockSequence): number {
+    return this.#settings.backend === 'vllm' && generated < maxOutputTokens ? 1 : 0;
   }
 
   /** Gives one request as many tokens of the budget as it needs and can get, at the cost of others if need be. */
@@ -193,9 +235,10 @@ export class Scheduler {
   #enter(sequence: MockSequence, before: number): void {
     this.waiting.shift();
     sequence.state = 'running';
-    sequence.cachedTokens = before;
+    const cachedTokens = sequence.computed > 0 ? 0 : before;
+    sequence.cachedTokens = cachedTokens;
     this.running.push(sequence);
-    this.admissions.push({ sequence, cachedTokens: sequence.cachedTokens });
+    this.admissions.push({ sequence, cachedTokens });
   }
 
   /** Takes the blocks for the first `tokens` tokens: those that were found, then fresh ones; all of them or none. */
@@ -231,6 +274,7 @@ export class Scheduler {
 
   #batch(sequence: MockSequence, sign: 1 | -1): void {
     this.batch.requests += sign;
+    this.batch.tokens += sign * sequence.passTokens;
     this.batch.promptTokens += sign * sequence.passPromptTokens;
     this.batch.prefixTokens += sign * sequence.passPrefix;
   }
