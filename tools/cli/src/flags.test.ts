@@ -154,6 +154,7 @@ describe('settling', () => {
       },
       worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
       workers: 2,
+      replay: { format: 'table', perRequest: false, placement: 'round-robin', rankBy: 'mean_ttft_ms', traceBlockSize: 512 },
     });
   });
 

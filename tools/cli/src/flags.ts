@@ -2,10 +2,11 @@ import { engineNames } from './engines/names.ts';
 import type { FlagType } from './flag-types.ts';
 import { httpFlags } from './http-flags.ts';
 import { keyFlags } from './key-flags.ts';
+import { replayFlags } from './replay-flags.ts';
 import { routerFlags } from './router-flags.ts';
 
 /** The commands of `dynamo`. */
-export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if';
+export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if' | 'replay';
 
 /** One option: what it is called, where else it may be set, what it means and which member of `Settings` it fills. */
 export interface Flag {
@@ -76,6 +77,7 @@ export const flags: readonly Flag[] = [
     commands: front,
   },
   ...routerFlags,
+  ...replayFlags,
   {
     flag: '--namespace',
     env: 'DYN_NAMESPACE',

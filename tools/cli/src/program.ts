@@ -27,6 +27,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: "Runs a recording's traffic again with other router options, and prints the runs side by side.",
     load: async () => (await import('./commands/what-if.ts')).runWhatIf,
   },
+  replay: {
+    summary: 'Replays a trace over simulated workers, or against a frontend, and tells how it went.',
+    load: async () => (await import('./commands/replay.ts')).runReplay,
+  },
   keys: {
     summary: 'Makes an API key for frontends with --api-keys-path.',
     load: async () => (await import('./commands/keys.ts')).runKeys,

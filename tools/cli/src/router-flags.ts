@@ -1,7 +1,7 @@
 import type { CommandName, Flag } from './flags.ts';
 
 const routers: readonly CommandName[] = ['serve', 'frontend', 'router'];
-const again: readonly CommandName[] = [...routers, 'what-if'];
+const again: readonly CommandName[] = [...routers, 'what-if', 'replay'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 
 /** One setting of the KV router, under the variable `DYN_` and the flag's own name unless another is given. */
@@ -210,7 +210,7 @@ export const routerFlags: readonly Flag[] = [
     fallback: false,
     help: 'Routes by load alone, without cache events; stands for mode kv and wins over its settings.',
     option: 'router.loadAware',
-    commands: routers,
+    commands: [...routers, 'replay'],
   },
   {
     flag: '--router-min-initial-workers',

@@ -77,6 +77,7 @@ export interface Settings {
     readonly graceSeconds: number;
   };
   readonly workers: number;
+  readonly replay: ReplaySettings;
   /** What a new API key may do. */
   readonly keys?: {
     readonly id?: string;
@@ -88,6 +89,48 @@ export interface Settings {
     readonly expiresDays?: number;
   };
 }
+
+/** What is replayed, over what, and how it is reported. */
+export interface ReplaySettings {
+  readonly trace?: string;
+  readonly traceBlockSize: number;
+  readonly synthetic?: Readonly<Partial<Record<SyntheticName, number>>>;
+  readonly engine?: string;
+  readonly prefillEngine?: string;
+  readonly decodeEngine?: string;
+  readonly workers?: number;
+  readonly prefillWorkers?: number;
+  readonly decodeWorkers?: number;
+  readonly placement: 'round-robin' | 'kv';
+  readonly eventLagMs?: number;
+  readonly concurrency?: number;
+  readonly arrivalSpeedup?: number;
+  readonly sla?: { readonly ttftMs?: number; readonly itlMs?: number; readonly e2eMs?: number };
+  readonly untilMs?: number;
+  readonly seed?: number;
+  readonly perRequest: boolean;
+  readonly format: 'table' | 'json';
+  readonly jsonPath?: string;
+  readonly jsonlPath?: string;
+  readonly htmlPath?: string;
+  readonly sweep?: string;
+  readonly rankBy: string;
+  readonly threads?: number;
+  readonly url?: string;
+  readonly model?: string;
+}
+
+type SyntheticName =
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'requests'
+  | 'ratePerSecond'
+  | 'intervalMs'
+  | 'seed'
+  | 'turns'
+  | 'turnDelayMs'
+  | 'sharedPrefix'
+  | 'groups';
 
 /** What the command line gave, by flag name: text, or true and false for switches. */
 export type Given = Readonly<Record<string, string | boolean | undefined>>;

@@ -1,6 +1,11 @@
 /** Replays a workload over simulated workers, and tells how it went. */
-export { replayOffline } from './replay.ts';
-export type { ReplayOptions, ReplayResult } from './replay.ts';
-export { openMooncake } from './trace/mooncake.ts';
-export { synthetic } from './trace/synthetic.ts';
-export type { SyntheticOptions } from './trace/synthetic.ts';
+export { Progress } from './progress.ts';
+export { type ReplayOptions, replayOffline } from './replay.ts';
+export { htmlOf } from './report/html.ts';
+export { rankingOf } from './report/ranking.ts';
+export { tableOf } from './report/table.ts';
+export { ranked, sweep } from './sweep/sweep.ts';
+export { variantsOf } from './sweep/variants.ts';
+export { replayOnline } from './online/online.ts';
+export { workloadOf } from './replay.ts';
+export { summaryOf, requestRecord } from './wire/report.ts';

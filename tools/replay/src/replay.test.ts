@@ -64,17 +64,20 @@ describe('the golden replays', () => {
   });
 
   const pairs = JSON.parse(readFileSync(new URL('disagg.json', vectors), 'utf8'));
-  test.each(pairs.map((pair: Row, index: number) => [index, pair] as const))('prefill and decode apart, case %i', async (_index, pair) => {
-    const { report } = await replayOffline({
-      trace: [traceOf(pair.trace)],
-      traceBlockSize: pair.trace_block_size,
-      prefillEngine: { engine: pair.prefill_engine },
-      decodeEngine: { engine: pair.decode_engine },
-      perRequest: true,
-    });
-    const names = Object.keys(pair.per_request[0]);
-    expect(sorted(picked(report.per_request, names))).toEqual(sorted(picked(pair.per_request, names)));
-  });
+  test.each<{ index: number; pair: any }>(pairs.map((pair: Row, index: number) => ({ index, pair })))(
+    'prefill and decode apart, case $index',
+    async ({ pair }) => {
+      const { report } = await replayOffline({
+        trace: [traceOf(pair.trace)],
+        traceBlockSize: pair.trace_block_size,
+        prefillEngine: { engine: pair.prefill_engine },
+        decodeEngine: { engine: pair.decode_engine },
+        perRequest: true,
+      });
+      const names = Object.keys(pair.per_request[0]);
+      expect(sorted(picked(report.per_request, names))).toEqual(sorted(picked(pair.per_request, names)));
+    },
+  );
 });
 
 describe('replays captured from 1.6.1', () => {

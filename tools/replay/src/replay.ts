@@ -1,5 +1,6 @@
 import { type MockLaunch, readMockLaunch } from '@dynamo/internal';
 import type { KvRouterOptions } from '@dynamo/kv-router';
+import { loadPolicyFile } from '@dynamo/kv-router/internal';
 import { DynamoError } from '@dynamo/runtime';
 import type { Sla, Tally } from './metrics/tally.ts';
 import type { PlacementName } from './placement/index.ts';
@@ -32,6 +33,8 @@ export interface ReplayOptions {
   readonly arrivalSpeedup?: number | undefined;
   readonly sla?: Sla | undefined;
   readonly untilMs?: number | undefined;
+  /** Whether to count too what a cache without limits would have had, for the page. */
+  readonly achievable?: boolean | undefined;
   /** Whether single requests are reported too. */
   readonly perRequest?: boolean | undefined;
   /** Where the router's chance begins; anew each time without it. */
@@ -60,6 +63,7 @@ export async function replayOffline(
 ): Promise<ReplayResult> {
   check(options);
   const { decode, prefill } = await launches(options);
+  const router = await routerOf(options);
   const workload = await workloadOf(options);
   const [workers, prefillWorkers] = prefill === undefined ? [options.workers ?? 1, 0] : [options.decodeWorkers ?? 1, options.prefillWorkers ?? 1];
   const records: Readonly<Record<string, unknown>>[] = [];
@@ -72,10 +76,11 @@ export async function replayOffline(
     prefill: prefill === undefined ? undefined : { engine: prefill.engine, workers: prefillWorkers, ranks: prefill.ranks },
     transfer: prefill === undefined ? undefined : { msPerToken: prefill.transferMsPerToken, missingOnly: prefill.transferMissingOnly },
     placement: options.placement ?? 'round-robin',
-    kv: { ...(options.router === undefined ? {} : { router: options.router }), eventLagMs: options.eventLagMs ?? 0 },
+    kv: { router, eventLagMs: options.eventLagMs ?? 0 },
     concurrency: options.concurrency,
     sla: options.sla,
     untilMs: options.untilMs,
+    achievable: options.achievable,
     notes: keeps || hooks.onRecord !== undefined,
     random: options.seed === undefined ? undefined : chance(options.seed),
     onEnded: (request) => {
@@ -126,6 +131,12 @@ function check(options: ReplayOptions): void {
   if (eventLagMs !== undefined && eventLagMs > 0 && placement !== 'kv') wrong("kv_event_lag_ms only supports router_mode='kv_router'");
 }
 
+/** The router's options, with the policy file that they name. */
+async function routerOf({ router = {} }: ReplayOptions): Promise<Omit<KvRouterOptions, 'blockSize'>> {
+  const file = router.policies === undefined ? router.settings?.policyConfig : undefined;
+  return file === undefined ? router : { ...router, policies: await loadPolicyFile(file) };
+}
+
 async function launches({ engine, prefillEngine, decodeEngine }: ReplayOptions): Promise<{ decode: MockLaunch; prefill: MockLaunch | undefined }> {
   if (prefillEngine === undefined && decodeEngine === undefined) return { decode: await readMockLaunch(engine ?? {}), prefill: undefined };
   if (engine !== undefined) return wrong('extra_engine_args cannot be combined with prefill_engine_args/decode_engine_args');
@@ -137,7 +148,8 @@ async function launches({ engine, prefillEngine, decodeEngine }: ReplayOptions):
   return { decode, prefill };
 }
 
-async function workloadOf(options: ReplayOptions): Promise<Workload> {
+/** The workload that options name. */
+export async function workloadOf(options: ReplayOptions): Promise<Workload> {
   if (options.synthetic !== undefined) return synthetic(options.synthetic);
   return openMooncake(options.trace ?? [], {
     ...(options.traceBlockSize === undefined ? {} : { blockSize: options.traceBlockSize }),

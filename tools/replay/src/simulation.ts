@@ -2,6 +2,7 @@ import type { MockSequence } from '@dynamo/internal';
 import { DynamoError } from '@dynamo/runtime';
 import { Arrivals } from './arrivals.ts';
 import { type HandOff, type Transfer, transferMs } from './hand-off.ts';
+import { SeenPrefixes } from './metrics/seen-prefixes.ts';
 import { type Sla, series, Tally } from './metrics/tally.ts';
 import type { PlacementName } from './placement/index.ts';
 import type { KvPlacementOptions } from './placement/kv-router.ts';
@@ -31,6 +32,8 @@ export interface SimulationOptions {
   readonly random?: (() => number) | undefined;
   /** Hears of every request that has ended. */
   readonly onEnded?: ((request: SimRequest) => void) | undefined;
+  /** Also counts what a cache without limits would have had. */
+  readonly achievable?: boolean | undefined;
   /** Keeps notes of every admission, for reports of single requests. */
   readonly notes?: boolean | undefined;
 }
@@ -46,6 +49,7 @@ export class Simulation {
   readonly #busy = new TimeHeap<SimWorker>();
   readonly #travelling = new TimeHeap<HandOff>();
   readonly #handOffs = new Map<SimRequest, HandOff>();
+  readonly #seen: SeenPrefixes | undefined;
   #listed: SimWorker[] = [];
   #now = 0;
   #nextId = 0;
@@ -59,6 +63,7 @@ export class Simulation {
     const prefillRanks = prefill === undefined ? 0 : prefill.workers * prefill.ranks;
     this.tally = new Tally({ ranks: prefillRanks + pool.workers * pool.ranks, sla: options.sla });
     this.#arrivals = new Arrivals(workload);
+    this.#seen = options.achievable === true ? new SeenPrefixes() : undefined;
     const host = {
       clock: () => this.#now,
       random: options.random ?? Math.random,
@@ -119,6 +124,8 @@ export class Simulation {
     if (this.#options.notes === true) request.notes = [];
     this.#inFlight++;
     this.tally.arrived(arrivalMs);
+    const known = this.#seen?.take(request.prompt.sequence);
+    if (known !== undefined) this.tally.overTime.add(series.achievableTokens, this.#now, known * this.#pool.blockSize);
     (this.#prefill ?? this.#pool).placement.place(request);
   }
 

@@ -10,7 +10,7 @@ export interface Sla {
 }
 
 /** Series of the plots that are the same for all ranks. */
-export const series = { promptTokens: 0, cachedTokens: 1, arrivals: 2, ends: 3, waiting: 4 } as const;
+export const series = { promptTokens: 0, cachedTokens: 1, arrivals: 2, ends: 3, achievableTokens: 4 } as const;
 
 /** Counts what a replay does, in memory that does not grow with its length. */
 export class Tally {

@@ -161,7 +161,7 @@ function pauseOf(row: TraceRow, before: number | undefined): number {
 }
 
 /** Turns that are in memory, as a workload. */
-export function heldWorkload(turns: readonly Turn[], facts: { readonly blockSize: number; readonly total: number }): Workload {
+function heldWorkload(turns: readonly Turn[], facts: { readonly blockSize: number; readonly total: number }): Workload {
   let given = false;
   return {
     ...facts,
