@@ -1,5 +1,5 @@
 import { getEventListeners, once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -288,7 +288,11 @@ test('a discovery folder full of garbage costs one line a file, and no call', as
     '{"type":"Endpoint"}',
     '{"type":"Endpoint","namespace":"demo","component":"backend","endpoint":"generate"}',
   ];
-  for (const [index, text] of garbage.entries()) await writeFile(join(root, 'v1/instances', `demo%2Fbackend%2Fgenerate%2F${index}`), text);
+  for (const [index, text] of garbage.entries()) {
+    // Whole at once: one that is seen while it is being written costs a line for each of its states.
+    await writeFile(join(root, 'v1/instances', `.tmp_${index}`), text);
+    await rename(join(root, 'v1/instances', `.tmp_${index}`), join(root, 'v1/instances', `demo%2Fbackend%2Fgenerate%2F${index}`));
+  }
   for (let i = 0; i < 20; i++) {
     expect(await collect(client.generate({ n: 2 }))).toHaveLength(2);
     await sleep(10);
