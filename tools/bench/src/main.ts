@@ -9,7 +9,8 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- receipts [--count 2000]                                what a route receipt costs a decision
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
-A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
+A plane of NATS needs a nats-server at NATS_SERVER.        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
+The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -52,6 +53,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'http-memory') {
   const { httpMemory } = await import('./http-memory.ts');
   await httpMemory({ model: values.model, requests: Number(values.requests) });
+} else if (positionals[0] === 'replay') {
+  const { replay } = await import('./replay.ts');
+  await replay({ python: values.python, rounds: Number(values.rounds) });
 } else {
   console.error(usage);
   process.exitCode = 2;

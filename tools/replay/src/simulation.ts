@@ -95,7 +95,7 @@ export class Simulation {
       this.#now = next;
       while (this.#busy.time <= next) this.#finish(this.#busy.pop() as SimWorker);
       while (this.#travelling.time <= next) this.#activate(this.#travelling.pop() as HandOff);
-      await this.#admit();
+      while (this.#admit()) await this.#arrivals.read();
       this.#start();
     }
     if (this.#inFlight > 0 && untilMs === Infinity) throw this.#stuck();
@@ -107,14 +107,15 @@ export class Simulation {
     return this.#sessions < (this.#options.concurrency ?? Infinity);
   }
 
-  async #admit(): Promise<void> {
-    while (true) {
-      if (!this.#arrivals.ready) await this.#arrivals.read();
+  /** Takes up what has come by now; true when more of the workload must be read first. Only then is there a promise to wait for. */
+  #admit(): boolean {
+    while (this.#arrivals.ready) {
       const turn = this.#arrivals.take(this.#now, this.#hasRoom);
-      if (turn === undefined) return;
+      if (turn === undefined) return false;
       if (turn.turn === 0) this.#sessions++;
       this.#arrive(turn);
     }
+    return true;
   }
 
   #arrive(turn: Turn): void {

@@ -16,7 +16,7 @@ const none = -1;
  */
 export class BlockPool {
   readonly capacity: number;
-  readonly #byHash = new HashTable();
+  readonly #byHash: HashTable;
   #low: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   #high: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   /** How many requests use a slot; a private one has 1. */
@@ -39,6 +39,7 @@ export class BlockPool {
   constructor(capacity: number, listener?: PoolListener) {
     this.capacity = capacity;
     this.#listener = listener;
+    this.#byHash = new HashTable(Math.min(capacity, 4_096));
   }
 
   /** Blocks that some request uses. */
