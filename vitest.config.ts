@@ -6,6 +6,9 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: ['packages/*/src/**/*.test.ts', 'tools/*/src/**/*.test.ts', 'examples/**/*.test.ts', 'test/e2e/**/*.test.ts'],
-    testTimeout: 20_000,
+    // Many tests start real servers and processes: a machine that is busy with other things may be late once, not twice.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    retry: 1,
   },
 });
