@@ -7,6 +7,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- memory [--calls 20000]                                  heap over many calls
        npm run bench -- soak [--calls 1000000]                                  what a million calls leave behind
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
+       npm run bench -- kv-router [--calls 2000] [--seconds 4]                 decisions, publishers, and a router under full event load
        npm run bench -- receipts [--count 2000]                                what a route receipt costs a decision
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
 A plane of NATS needs a nats-server at NATS_SERVER.        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
@@ -47,6 +48,11 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'events') {
   const { events } = await import('./events.ts');
   await events({ planes: (values.planes ?? 'zmq,mem').split(','), count: Number(values.count ?? '200000'), bytes: Number(values.bytes) });
+} else if (positionals[0] === 'kv-router') {
+  const { decisions, publisher, underEvents } = await import('./kv-router.ts');
+  await decisions({ calls: Number(values.calls ?? '2000') });
+  await publisher({ events: 20_000 });
+  for (const workers of [1, 8]) await underEvents({ workers, seconds: Number(values.seconds) });
 } else if (positionals[0] === 'receipts') {
   const { receipts } = await import('./receipts.ts');
   receipts({ decisions: Number(values.count ?? '2000') });

@@ -11,6 +11,7 @@ import {
   topicPath,
 } from '@dynamo/runtime/internal';
 import { eventKind } from '../core/core.ts';
+import { TimeSlice } from './time-slice.ts';
 import type { EventBatch } from '../prefix/prefix-index.ts';
 import { EventSource, type Recoveries, retryRule, type SourceState } from '../recovery/source.ts';
 import { readableEvents, type RouterEvent, u32, u64 } from '../wire/kv-event.ts';
@@ -140,8 +141,14 @@ export class KvSources implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    for await (const batch of batchesOf(this.#runtime.events.subscribe(this.#scope, topic, { signal: this.#stop.signal })))
-      for (const change of batch) this.#hear(change);
+    const slice = new TimeSlice();
+    for await (const batch of batchesOf(this.#runtime.events.subscribe(this.#scope, topic, { signal: this.#stop.signal }))) {
+      for (const change of batch) {
+        this.#hear(change);
+        // Requests must not wait behind everything that workers have to tell.
+        if (slice.isOver()) await slice.next();
+      }
+    }
   }
 
   #hear(change: EventChange): void {
