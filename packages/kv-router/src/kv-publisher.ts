@@ -15,7 +15,8 @@ import { EventPipeline, toMessages } from './publish/event-pipeline.ts';
 import { HeldBlocks } from './publish/held-blocks.ts';
 import { LocalIndex } from './publish/local-index.ts';
 import { convertStored } from './publish/convert.ts';
-import { encodeRouterEvents, type MediaObject, type RouterEvent } from './wire/kv-event.ts';
+import type { MediaObject, RouterEvent } from './wire/kv-event.ts';
+import { writeRouterEvents } from './wire/kv-event-writer.ts';
 import { answerToWire, queryFromWire } from './wire/worker-query.ts';
 
 /** How a worker tells of its cache. */
@@ -197,7 +198,7 @@ export class KvPublisher implements AsyncDisposable {
     if (this.#closed) return;
     // First, so that whoever asks after hearing of an event gets it.
     if (this.#index !== undefined) for (const event of message) this.#index.apply(event);
-    this.#events.publish(encodeRouterEvents(message));
+    this.#events.publish(writeRouterEvents(message));
   }
 }
 

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { Core, eventKind } from '../core/core.ts';
 import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
 import { RankTable } from '../ranks.ts';
-import { decodeRouterEvents, encodeRouterEvents, type RouterEvent } from '../wire/kv-event.ts';
+import { decodeRouterEvents, type RouterEvent } from '../wire/kv-event.ts';
+import { writeRouterEvents } from '../wire/kv-event-writer.ts';
 import { ApproximateIndex } from './approximate-index.ts';
 import { EventIndex } from './event-index.ts';
 import { prefixIndexes } from './index.ts';
@@ -208,7 +209,7 @@ describe('messages', () => {
           },
         }));
         for (const [index, bytes, format] of [
-          [packed, encodeRouterEvents(events), 'msgpack'],
+          [packed, writeRouterEvents(events), 'msgpack'],
           [text, new TextEncoder().encode(json(wire)), 'json'],
         ] as const) {
           const batch = index.decode(bytes, format);

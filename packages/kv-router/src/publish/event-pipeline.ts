@@ -1,3 +1,4 @@
+import { BlockCopies } from './block-copies.ts';
 import type { KvChange, RouterEvent, StoredBlock, Tier } from '../wire/kv-event.ts';
 
 /** One change of one rank and tier, before it has a number. */
@@ -19,7 +20,7 @@ const messageLimits = { events: 128, blocks: 8_192 } as const;
  */
 export class EventPipeline {
   readonly #workerId: bigint;
-  readonly #copies = new Map<string, Map<bigint, number>>();
+  readonly #copies = new BlockCopies();
   #next = 1;
 
   constructor(workerId: bigint) {
@@ -44,27 +45,19 @@ export class EventPipeline {
 
   #count({ dpRank, tier, change }: PendingChange): KvChange | undefined {
     if (change.type === 'cleared') {
-      for (const key of this.#copies.keys()) if (key.startsWith(`${dpRank}/`)) this.#copies.delete(key);
+      this.#copies.clear(dpRank);
       return change;
     }
-    const key = `${dpRank}/${tier}`;
-    let copies = this.#copies.get(key);
-    if (copies === undefined) this.#copies.set(key, (copies = new Map()));
     if (change.type === 'stored') {
-      for (const { blockHash } of change.blocks) copies.set(blockHash, (copies.get(blockHash) ?? 0) + 1);
+      const { blocks } = change;
+      const hashes = new BigUint64Array(blocks.length);
+      for (let at = 0; at < blocks.length; at++) hashes[at] = (blocks[at] as StoredBlock).blockHash;
+      this.#copies.add(hashes, dpRank, tier);
       return change;
     }
-    const gone = change.hashes.filter((hash) => dropCopy(copies, hash));
+    const gone = this.#copies.remove(change.hashes, dpRank, tier);
     return gone.length === 0 ? undefined : { type: 'removed', hashes: gone };
   }
-}
-
-/** Whether the last copy has gone; what was never seen passes, since the router may know it from before. */
-function dropCopy(copies: Map<bigint, number>, hash: bigint): boolean {
-  const count = copies.get(hash) ?? 1;
-  if (count > 1) copies.set(hash, count - 1);
-  else copies.delete(hash);
-  return count <= 1;
 }
 
 /** Neighbours of one rank and tier become one change: a chain of stores, or removals. */

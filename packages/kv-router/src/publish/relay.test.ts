@@ -3,7 +3,8 @@ import { decodeMsgpack } from '@dynamo/runtime/internal';
 import { expect, test } from 'vitest';
 import { Core } from '../core/core.ts';
 import { PromptHasher } from '../hash/block-hash.ts';
-import { decodeRouterEvents, encodeRouterEvents } from '../wire/kv-event.ts';
+import { decodeRouterEvents } from '../wire/kv-event.ts';
+import { writeRouterEvents } from '../wire/kv-event-writer.ts';
 import { EngineRelay } from './engine-relay.ts';
 
 const lines = <T>(name: string): T[] =>
@@ -30,7 +31,7 @@ test('every captured engine message is relayed byte for byte', () => {
   const relay = new EngineRelay(BigInt(first.worker_id), { blockSize: first.kv_block_size, imageTokenId: first.image_token_id, hasher });
   let compared = 0;
   for (const line of relayed) {
-    const messages = relay.read(line.frames_hex.map((frame) => Buffer.from(frame, 'hex'))).messages.map(encodeRouterEvents);
+    const messages = relay.read(line.frames_hex.map((frame) => Buffer.from(frame, 'hex'))).messages.map(writeRouterEvents);
     expect(
       messages.map((message) => Buffer.from(message).toString('hex')),
       line.case,
@@ -43,7 +44,7 @@ test('every captured engine message is relayed byte for byte', () => {
 test('what the relay publishes reads back as it was', () => {
   for (const { payload_hex } of relayed.flatMap(({ emitted }) => emitted)) {
     const bytes = Buffer.from(payload_hex, 'hex');
-    expect(Buffer.from(encodeRouterEvents(decodeRouterEvents(bytes))).toString('hex')).toBe(payload_hex);
+    expect(Buffer.from(writeRouterEvents(decodeRouterEvents(bytes))).toString('hex')).toBe(payload_hex);
   }
 });
 
@@ -75,6 +76,6 @@ test('captured kv-events of a real mocker read and write alike', () => {
   expect(captured.length).toBeGreaterThan(0);
   for (const { frames_hex } of captured) {
     const { payload } = decodeMsgpack(Buffer.from(frames_hex[3] as string, 'hex').subarray(5)) as { payload: Uint8Array };
-    expect(Buffer.from(encodeRouterEvents(decodeRouterEvents(payload)))).toEqual(Buffer.from(payload));
+    expect(Buffer.from(writeRouterEvents(decodeRouterEvents(payload)))).toEqual(Buffer.from(payload));
   }
 });

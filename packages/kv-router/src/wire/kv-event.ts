@@ -1,5 +1,5 @@
 import { DynamoError } from '@dynamo/runtime';
-import { decodeMsgpack, encodeMsgpack } from '@dynamo/runtime/internal';
+import { decodeMsgpack } from '@dynamo/runtime/internal';
 import { object, type Wire } from './members.ts';
 
 /** Where a block lies: the GPU, pinned host memory, disk, or somewhere that others own (spec kv-router 2). */
@@ -63,9 +63,6 @@ const blockToWire = (block: StoredBlock): Wire => ({
   tokens_hash: block.tokensHash,
   mm_extra_info: block.media === undefined ? null : { mm_objects: block.media.map(({ hash, offsets }) => ({ mm_hash: hash, offsets })) },
 });
-
-/** Writes one message of the `kv-events` topic: an array of events. */
-export const encodeRouterEvents = (events: readonly RouterEvent[]): Uint8Array => encodeMsgpack(events.map(toWire));
 
 /**
  * Reads one message of the `kv-events` topic.
