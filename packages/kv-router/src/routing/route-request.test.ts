@@ -20,7 +20,7 @@ test('numbers count as they stand and as a frontend marks them', () => {
 
 describe('who is to take the request', () => {
   test('a pin, the first of those that name one, with its rank if the worker has it', () => {
-    expect(hints({ backend_instance_id: 7, decode_worker_id: 8, dp_rank: 1 }).constraints).toEqual({ pinned: { workerId: 7n, dpRank: 1 } });
+    expect(hints({ backend_instance_id: 8, decode_worker_id: 7, dp_rank: 1 }).constraints).toEqual({ pinned: { workerId: 7n, dpRank: 1 } });
     expect(hints({ decode_worker_id: 8n, dp_rank: 2 }).constraints).toEqual({ pinned: { workerId: 8n } });
     expect(hints({ dp_rank: 1 }).constraints).toBeUndefined();
   });

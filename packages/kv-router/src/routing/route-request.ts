@@ -64,7 +64,7 @@ function readConstraints(routing: Readonly<Record<string, unknown>>, call: Route
   const worker =
     call.pinned ??
     call.instance ??
-    (role === 'prefill' ? routing['prefill_worker_id'] : (routing['backend_instance_id'] ?? routing['decode_worker_id']));
+    (role === 'prefill' ? routing['prefill_worker_id'] : (routing['decode_worker_id'] ?? routing['backend_instance_id']));
   const rank = call.rank ?? routing[role === 'prefill' ? 'prefill_dp_rank' : 'dp_rank'] ?? routing['dp_rank'];
   const allowed = routing['allowed_worker_ids'];
   const taints = object(routing['routing_constraints']);
