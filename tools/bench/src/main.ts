@@ -10,8 +10,9 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- kv-router [--calls 2000] [--seconds 4]                 decisions, publishers, and a router under full event load
        npm run bench -- receipts [--count 2000]                                what a route receipt costs a decision
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
-A plane of NATS needs a nats-server at NATS_SERVER.        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
-The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
+       npm run bench -- http-kinds [--requests 100000]                          heap over requests of every kind, good and bad
+       npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
+A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -62,6 +63,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'replay') {
   const { replay } = await import('./replay.ts');
   await replay({ python: values.python, rounds: Number(values.rounds) });
+} else if (positionals[0] === 'http-kinds') {
+  const { httpKinds } = await import('./http-kinds.ts');
+  await httpKinds({ model: values.model, requests: Number(values.requests) });
 } else {
   console.error(usage);
   process.exitCode = 2;

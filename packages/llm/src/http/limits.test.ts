@@ -171,12 +171,18 @@ describe('slow and endless clients', () => {
     await expect.poll(async () => (await large()).status, { timeout: 20_000 }).toBe(400);
   });
 
-  test('a reader that takes nothing is given up', async () => {
+  test.each(['nothing', 'a byte a moment'])('a reader that takes %s is given up', async (takes) => {
     await using frontend = await open({ limits: { readerMs: 300 } });
-    const { socket } = await dial(frontend);
+    const socket = connect(Number(new URL(frontend.address).port), '127.0.0.1').on('error', () => {});
+    await once(socket, 'connect');
     const body = JSON.stringify({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'flood' }] });
     socket.write(`${post}content-length: ${body.length}\r\n\r\n${body}`);
     socket.pause();
+    using sipping = new DisposableStack();
+    if (takes !== 'nothing') {
+      const timer = setInterval(() => void socket.read(1), 50);
+      sipping.defer(() => clearInterval(timer));
+    }
     await expect
       .poll(async () => (await fetch(`${frontend.address}/metrics`)).text(), { timeout: 20_000 })
       .toMatch(/requests_total\{endpoint="chat_completions",error_type="cancelled",model="tiny",request_type="stream",status="error"\} 1/);
