@@ -64,7 +64,7 @@ async function hear(runtime: DistributedRuntime): Promise<void> {
     if (wanted > 0 && count >= wanted) break;
   }
   clearInterval(watch);
-  console.log(JSON.stringify({ events: count, seconds: (last - first) / 1e3, cpuUs: cpuUs(cpu) / count }));
+  console.log(JSON.stringify({ events: Math.min(count, wanted), seconds: (last - first) / 1e3, cpuUs: cpuUs(cpu) / count }));
 }
 
 await using runtime = await DistributedRuntime.connect({ discovery: 'file' });

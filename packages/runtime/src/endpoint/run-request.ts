@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import type { RequestMeter, WorkError } from '../metrics/endpoint-metrics.ts';
 import type { IncomingRequest } from '../planes/request/request-plane.ts';
 import type { ResponsePlane, ResponseWriter } from '../planes/response/response-plane.ts';
+import { release } from '../net/release.ts';
 import { codecs } from '../wire/codec.ts';
 import { type ControlMessage, decodeControl } from '../wire/control.ts';
 import { decodeTwoPart, type TwoPart } from '../wire/two-part.ts';
@@ -137,6 +138,9 @@ function decode({ control, body }: OpenedRequest, { meter, input }: RunOptions):
   } catch (error) {
     meter.failed('deserialization');
     throw error;
+  } finally {
+    // What was read from it is a copy.
+    release(body);
   }
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FrameBuffer } from './frame-buffer.ts';
+import { release } from './release.ts';
 
 /** Reads frames of one length byte and so many bytes, the way the planes do. */
 function feed(buffer: FrameBuffer, chunk: Buffer): string[] {
@@ -72,6 +73,7 @@ test('what was taken for good stays as it was, however the bytes were cut and wh
         );
         const buffer = new FrameBuffer();
         const taken: Buffer[] = [];
+        const parts: Buffer[] = [];
         let from = 0;
         for (let turn = 0; from < stream.length; turn++) {
           const next = from + (cuts[turn % cuts.length] ?? 1);
@@ -79,12 +81,14 @@ test('what was taken for good stays as it was, however the bytes were cut and wh
           let at = 0;
           const wanted = (): number => (bytes.length - at < 4 ? 0 : 4 + bytes.readUInt32BE(at));
           for (let end = at + wanted(); end > at && end <= bytes.length; end = at + wanted()) {
-            taken.push(buffer.own(bytes.subarray(at + 4, end)));
+            taken.push(buffer.own(bytes, bytes.subarray(at + 4, end)));
             at = end;
           }
           buffer.keep(bytes, at, told ? wanted() : 0);
           from = next;
         }
+        // Those that were not released are as they were when they were taken.
+        expect(parts.every((part, index) => part.length === 0 || part.equals(taken[index] ?? part))).toBe(true);
         expect(taken.map((part) => part.length)).toEqual(frames.map(([length]) => length));
         expect(taken.every((part, index) => part.every((byte) => byte === frames[index]?.[1]))).toBe(true);
       },

@@ -37,7 +37,8 @@ export class FrameBuffer {
 
   /** Keeps what is left of `bytes` from `start` on for the next read: the beginning of a frame of `wanted` bytes, where that is known. */
   keep(bytes: Buffer, start: number, wanted = 0): void {
-    const left = bytes.length - start;
+    // What has a new owner may be empty by now.
+    const left = this.#given === bytes.buffer ? 0 : bytes.length - start;
     const own = bytes.buffer === this.#bytes.buffer;
     this.#wanted = wanted;
     if (this.#given === this.#bytes.buffer) this.#renew(bytes, start, left);
@@ -52,10 +53,14 @@ export class FrameBuffer {
     this.#length = left;
   }
 
-  /** A part of what `add` returned, for good: a large one as it is, a small one as a copy. */
-  own(part: Buffer): Buffer {
+  /**
+   * A part of `bytes`, which `add` returned, with memory that is the taker's alone: the very same where it is large and the
+   * last part, else a copy. Nothing of `bytes` may be read after its last part has been taken.
+   */
+  own(bytes: Buffer, part: Buffer): Buffer {
+    const isLast = part.byteOffset + part.length === bytes.byteOffset + bytes.length;
     // A view holds all of what it is a view of.
-    if (part.length * 2 < Math.max(part.buffer.byteLength, keptBytes)) return Buffer.from(part);
+    if (!isLast || part.length * 2 < Math.max(part.buffer.byteLength, keptBytes)) return Buffer.from(part);
     this.#given = part.buffer;
     return part;
   }
@@ -68,7 +73,7 @@ export class FrameBuffer {
   #renew(bytes: Buffer, start: number, left: number): void {
     const old = this.#bytes;
     this.#bytes = left === 0 ? Buffer.alloc(0) : Buffer.allocUnsafeSlow(this.#roomFor(left));
-    bytes.copy(this.#bytes, 0, start);
+    if (left > 0) bytes.copy(this.#bytes, 0, start);
     if (this.#given !== old.buffer) release(old);
   }
 

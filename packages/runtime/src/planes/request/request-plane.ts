@@ -8,7 +8,7 @@ import type { EndpointIdentity } from '../../wire/discovery-record.ts';
 /** One request as it came off the wire. */
 export interface IncomingRequest {
   readonly headers: Readonly<Record<string, string>>;
-  /** A two-part message; a copy, which may be kept. */
+  /** A two-part message, in memory that is the taker's alone. */
   readonly payload: Buffer;
 }
 

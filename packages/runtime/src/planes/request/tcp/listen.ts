@@ -87,7 +87,7 @@ function serve(socket: Socket, inlet: Inlet): void {
     for (;;) {
       const span = spanRequestFrame(bytes, at, inlet.maxFrameBytes);
       if (span === undefined) return at;
-      const refusal = accept(inlet, span, frames.own(span.payload));
+      const refusal = accept(inlet, span, frames.own(bytes, span.payload));
       socket.write(refusal === undefined ? accepted : encodeAck(refusal));
       at = span.end;
     }
