@@ -47,3 +47,5 @@ export { KvRecorder } from './record/recorder.ts';
 export type { KvRecorderOptions, ReplayOptions } from './record/recorder.ts';
 export { replayRouting } from './record/replay.ts';
 export { whatIf, whatIfTable } from './record/what-if.ts';
+export { openLoads, publishChanges } from './kv-publisher.ts';
+export { encodeSequenceEvents } from './wire/sequence-event.ts';

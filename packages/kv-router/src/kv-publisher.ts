@@ -15,7 +15,7 @@ import { EventPipeline, toMessages } from './publish/event-pipeline.ts';
 import { HeldBlocks } from './publish/held-blocks.ts';
 import { LocalIndex } from './publish/local-index.ts';
 import { convertStored } from './publish/convert.ts';
-import type { MediaObject, RouterEvent } from './wire/kv-event.ts';
+import type { KvChange, MediaObject, RouterEvent } from './wire/kv-event.ts';
 import { writeRouterEvents } from './wire/kv-event-writer.ts';
 import { answerToWire, queryFromWire } from './wire/worker-query.ts';
 
@@ -29,6 +29,8 @@ export interface KvPublisherOptions {
   dpRank?: number;
   /** Whether routers that join late or miss events can ask this worker; default true. The real router listens to no publisher without it. */
   localIndex?: boolean;
+  /** @internal Whether the publisher also reports loads; off where a worker of several ranks has one channel for all. Default true. */
+  loads?: boolean;
   /** Token that stands for image content in prompts: blocks with it are hashed by the image. */
   imageTokenId?: number;
 }
@@ -52,6 +54,9 @@ export interface StoredBlocks {
 
 const topic = 'kv-events';
 
+/** Tells changes whose blocks have the router's own hashes already, in one list, as the publisher of 1.6.1 takes them. */
+export let publishChanges: (publisher: KvPublisher, changes: readonly KvChange[]) => void;
+
 /**
  * Tells routers what one worker's KV cache holds, and how full it is.
  *
@@ -66,9 +71,17 @@ export class KvPublisher implements AsyncDisposable {
   readonly #held: HeldBlocks;
   readonly #events: EventPublisher;
   readonly #index: LocalIndex | undefined;
-  readonly #load: LoadReporter;
+  readonly #load: LoadReporter | undefined;
   readonly #stack: AsyncDisposableStack;
   #closed = false;
+
+  static {
+    publishChanges = (publisher, changes) => {
+      publisher.#checkOwn('changed');
+      const dpRank = publisher.#dpRank;
+      publisher.#publish(publisher.#pipeline.push(changes.map((change) => ({ dpRank, tier: 'device', change }))));
+    };
+  }
 
   private constructor(parts: {
     options: KvPublisherOptions;
@@ -76,7 +89,7 @@ export class KvPublisher implements AsyncDisposable {
     held: HeldBlocks;
     events: EventPublisher;
     index: LocalIndex | undefined;
-    load: LoadReporter;
+    load: LoadReporter | undefined;
     stack: AsyncDisposableStack;
   }) {
     this.#options = parts.options;
@@ -109,8 +122,7 @@ export class KvPublisher implements AsyncDisposable {
     const workerId = runtime.discovery.instanceId;
     await using stack = new AsyncDisposableStack();
     const events = stack.use(await runtime.events.publish(scope, topic));
-    const loads = stack.use(await runtime.events.publish(scope, 'kv_metrics'));
-    const load = stack.use(new LoadReporter({ workerId, publish: (payload) => void loads.publish(payload) }));
+    const load = options.loads === false ? undefined : stack.use(await openLoads(runtime, scope, workerId));
     const held = new HeldBlocks();
     const index = options.localIndex === false ? undefined : new LocalIndex({ workerId, dpRank }, held);
     if (index !== undefined) await answerQueries(runtime, { scope, dpRank, publisher: events.id, index, stack });
@@ -160,7 +172,7 @@ export class KvPublisher implements AsyncDisposable {
    * @throws DynamoError `invalid_argument` without a measure, or for one that is no count.
    */
   load(report: LoadReport): void {
-    if (!this.#closed) this.#load.report({ ...report, dpRank: report.dpRank ?? this.#dpRank });
+    if (!this.#closed) this.#load?.report({ ...report, dpRank: report.dpRank ?? this.#dpRank });
   }
 
   /** Withdraws the publisher: routers forget what they knew of it. */
@@ -200,6 +212,18 @@ export class KvPublisher implements AsyncDisposable {
     if (this.#index !== undefined) for (const event of message) this.#index.apply(event);
     this.#events.publish(writeRouterEvents(message));
   }
+}
+
+/** Opens the reports of one worker's loads: one channel for all its ranks. */
+export async function openLoads(runtime: DistributedRuntime, scope: EventScope, workerId: bigint): Promise<LoadReporter & AsyncDisposable> {
+  const loads = await runtime.events.publish(scope, 'kv_metrics');
+  const reporter = new LoadReporter({ workerId, publish: (payload) => void loads.publish(payload) });
+  return Object.assign(reporter, {
+    async [Symbol.asyncDispose]() {
+      reporter[Symbol.dispose]();
+      await loads[Symbol.asyncDispose]();
+    },
+  });
 }
 
 /** Serves the publisher's recovery endpoint and names it in discovery (spec kv-router 17.1). */

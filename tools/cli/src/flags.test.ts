@@ -154,6 +154,22 @@ describe('settling', () => {
       },
       worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
       workers: 2,
+      mocker: {
+        backend: 'vllm',
+        cacheType: 'auto',
+        chunkedPrefill: true,
+        decodeSpeedup: 1,
+        isDecode: false,
+        isPrefill: false,
+        maxBatchedTokens: 8192,
+        maxSequences: 256,
+        preemption: 'lifo',
+        prefixCaching: true,
+        readable: false,
+        speedup: 1,
+        staggerSeconds: 0,
+        workers: 1,
+      },
       replay: { format: 'table', perRequest: false, placement: 'round-robin', rankBy: 'mean_ttft_ms', traceBlockSize: 512 },
     });
   });

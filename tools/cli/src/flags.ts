@@ -2,11 +2,12 @@ import { engineNames } from './engines/names.ts';
 import type { FlagType } from './flag-types.ts';
 import { httpFlags } from './http-flags.ts';
 import { keyFlags } from './key-flags.ts';
+import { mockerFlags } from './mocker-flags.ts';
 import { replayFlags } from './replay-flags.ts';
 import { routerFlags } from './router-flags.ts';
 
 /** The commands of `dynamo`. */
-export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if' | 'replay';
+export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if' | 'replay' | 'mocker';
 
 /** One option: what it is called, where else it may be set, what it means and which member of `Settings` it fills. */
 export interface Flag {
@@ -35,8 +36,8 @@ const oneOf =
   (...words: readonly string[]) =>
   (value: unknown): boolean =>
     words.includes(String(value));
-const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router'];
-const models: readonly CommandName[] = ['serve', 'frontend', 'worker'];
+const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router', 'mocker'];
+const models: readonly CommandName[] = ['serve', 'frontend', 'worker', 'mocker'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 const work: readonly CommandName[] = ['serve', 'worker'];
 const apart: readonly CommandName[] = ['frontend', 'worker', 'router'];
@@ -78,6 +79,7 @@ export const flags: readonly Flag[] = [
   },
   ...routerFlags,
   ...replayFlags,
+  ...mockerFlags,
   {
     flag: '--namespace',
     env: 'DYN_NAMESPACE',
@@ -176,7 +178,7 @@ export const flags: readonly Flag[] = [
     fallbackText: 'the path as given; echo for the bundled tokenizer',
     help: 'Name that clients ask for.',
     option: 'worker.name',
-    commands: work,
+    commands: [...work, 'mocker'],
   },
   {
     flag: '--endpoint',
@@ -185,7 +187,7 @@ export const flags: readonly Flag[] = [
     fallbackText: 'NAMESPACE.backend.generate',
     help: "The worker's endpoint; dyn:// may stand before it.",
     option: 'worker.endpoint',
-    commands: work,
+    commands: [...work, 'mocker'],
   },
   {
     flag: '--delay-ms',
@@ -204,7 +206,7 @@ export const flags: readonly Flag[] = [
     fallback: 'file',
     help: 'Where processes find each other; file uses the folder DYN_FILE_KV, by default dynamo_store_kv in the temporary folder, and etcd the servers ETCD_ENDPOINTS, by default http://localhost:2379. The real default is etcd.',
     option: 'connect.discovery',
-    commands: apart,
+    commands: [...apart, 'mocker'],
   },
   {
     flag: '--request-plane',

@@ -27,6 +27,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: "Runs a recording's traffic again with other router options, and prints the runs side by side.",
     load: async () => (await import('./commands/what-if.ts')).runWhatIf,
   },
+  mocker: {
+    summary: 'Serves mock workers that schedule, cache and tell as real engines do, without a GPU.',
+    load: async () => (await import('./commands/mocker.ts')).runMocker,
+  },
   replay: {
     summary: 'Replays a trace over simulated workers, or against a frontend, and tells how it went.',
     load: async () => (await import('./commands/replay.ts')).runReplay,

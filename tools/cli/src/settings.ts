@@ -78,6 +78,7 @@ export interface Settings {
   };
   readonly workers: number;
   readonly replay: ReplaySettings;
+  readonly mocker: MockerSettings;
   /** What a new API key may do. */
   readonly keys?: {
     readonly id?: string;
@@ -118,6 +119,39 @@ export interface ReplaySettings {
   readonly threads?: number;
   readonly url?: string;
   readonly model?: string;
+}
+
+/** How mock workers behave. */
+export interface MockerSettings {
+  readonly blocks?: number;
+  readonly blockSize?: number;
+  readonly maxModelLength?: number;
+  readonly maxSequences: number;
+  readonly maxBatchedTokens: number;
+  readonly prefixCaching: boolean;
+  readonly chunkedPrefill: boolean;
+  readonly preemption: string;
+  readonly speedup: number;
+  readonly decodeSpeedup: number;
+  readonly ranks?: number;
+  readonly startupSeconds?: number;
+  readonly profilePath?: string;
+  readonly workers: number;
+  readonly staggerSeconds: number;
+  readonly backend: string;
+  readonly trtllmPolicy?: string;
+  readonly role?: 'agg' | 'prefill' | 'decode';
+  readonly isPrefill: boolean;
+  readonly isDecode: boolean;
+  readonly reasoning?: string;
+  readonly repliesPath?: string;
+  readonly configPath?: string;
+  readonly bootstrapPorts?: string;
+  readonly transferBandwidth?: number;
+  readonly transferMode?: string;
+  readonly bytesPerToken?: number;
+  readonly cacheType: string;
+  readonly readable: boolean;
 }
 
 type SyntheticName =

@@ -22,7 +22,7 @@ class Spread {
   }
 }
 
-/** Counts the requests of the pass that was planned last, before its ends are taken out, and those that wait (spec mocker 5). */
+/** Counts the requests of the pass that was planned last, before any of them gets its token, and those that wait (spec mocker 5). */
 export function forwardPassOf({ running, waiting, pass }: Pick<Scheduler, 'running' | 'waiting' | 'pass'>): ForwardPass {
   const prefill = new Spread();
   const decode = new Spread();

@@ -96,12 +96,12 @@ describe('what an engine tells', () => {
   });
 
   test('loads, and the counts of a pass', () => {
-    const engine = new MockEngine({ blockSize: 4, blocks: 8, maxSequences: 1 });
+    const engine = new MockEngine({ blockSize: 4, blocks: 8, maxSequences: 1, forwardPasses: true });
     engine.submit({ id: 'a', promptTokens: 5, sequence: hashes(1), maxOutputTokens: 3 });
     engine.submit({ id: 'b', promptTokens: 6, sequence: hashes(2), maxOutputTokens: 3 });
-    engine.step(0);
+    const { forward } = engine.step(0);
     expect(engine.load).toEqual({ activeBlocks: 2, totalBlocks: 8, running: 1, waiting: 1, preemptions: 0 });
-    expect(engine.forwardPass()).toMatchObject({ scheduledPrefills: 1, scheduledPrefillTokens: 5, queuedPrefills: 1, queuedPrefillTokens: 6 });
+    expect(forward).toMatchObject({ scheduledPrefills: 1, scheduledPrefillTokens: 5, queuedPrefills: 1, queuedPrefillTokens: 6 });
   });
 
   test.each(['waiting', 'running'] as const)('nothing is left of a request that is cancelled while %s', (state) => {

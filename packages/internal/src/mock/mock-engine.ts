@@ -2,7 +2,7 @@ import { BlockPool } from './block-pool.ts';
 import type { BlockNames } from './block-names.ts';
 import { charged } from './nanoseconds.ts';
 import { type EngineSettings, engineSettings, type MockEngineOptions } from './options.ts';
-import type { CacheChange, ForwardPass, Pass } from './pass.ts';
+import type { CacheChange, Pass } from './pass.ts';
 import { forwardPassOf } from './forward-pass.ts';
 import { Scheduler } from './scheduler.ts';
 import { type MockRequest, MockSequence } from './sequence.ts';
@@ -61,6 +61,7 @@ export class MockEngine {
       computedTokens: 0,
       prefillTokens: 0,
       changes: this.#changes,
+      forward: undefined,
     };
   }
 
@@ -133,15 +134,11 @@ export class MockEngine {
     pass.preemptions = this.#scheduler.preemptions;
     pass.computedTokens = this.#scheduler.computedTokens;
     pass.prefillTokens = batch.tokens;
+    pass.forward = this.settings.forwardPasses ? forwardPassOf(this.#scheduler) : undefined;
     this.#preemptions += pass.preemptions;
     pass.prefillEndMs = nowMs + this.#prefillMs(batch.requests, batch.promptTokens, batch.prefixTokens);
     pass.endMs = pass.prefillEndMs + this.#emit();
     return pass;
-  }
-
-  /** What planners are told of the pass that `step` ran last, and of what waits now. */
-  forwardPass(): ForwardPass {
-    return forwardPassOf(this.#scheduler);
   }
 
   #prefillMs(count: number, promptTokens: number, prefixTokens: number): number {

@@ -26,6 +26,8 @@ export interface MockEngineOptions {
   timing?: MockTiming;
   /** Whether passes tell what the cache gained and lost. */
   kvEvents?: boolean;
+  /** Whether passes tell what planners want to know of them. */
+  forwardPasses?: boolean;
 }
 
 /** Options with every default in place. */
@@ -50,6 +52,7 @@ export function engineSettings(options: MockEngineOptions = {}): EngineSettings 
     role,
     preemption: options.preemption ?? 'lifo',
     timing: options.timing ?? new PolynomialTiming(),
+    forwardPasses: options.forwardPasses ?? false,
     // Decode workers and workers without a cache have nothing to tell (spec mocker 4).
     kvEvents: (options.kvEvents ?? false) && prefixCaching && role !== 'decode',
   };

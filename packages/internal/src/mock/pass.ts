@@ -53,4 +53,6 @@ export interface Pass {
   readonly prefillTokens: number;
   /** In order; empty where the engine tells no KV events. */
   readonly changes: readonly CacheChange[];
+  /** What planners are told; undefined unless the engine is asked for it. */
+  readonly forward: ForwardPass | undefined;
 }

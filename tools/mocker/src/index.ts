@@ -1,0 +1,2 @@
+/** Mock workers on a real clock. */
+export { MockWorker, type MockWorkerOptions } from './mock-worker.ts';
