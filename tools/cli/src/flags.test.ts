@@ -135,7 +135,7 @@ describe('settling', () => {
       log: 'info',
       connect: { discovery: 'file', requestPlane: 'tcp', responsePlane: 'tcp', eventPlane: 'zmq' },
       frontend: {
-        http: { host: '0.0.0.0', port: 8000 },
+        http: { host: '0.0.0.0', port: 8000, reasoningField: 'reasoning_content', dispatch: { calls: false, thoughts: false } },
         router: { mode: 'round-robin' },
         migrationLimit: 0,
         kserve: false,

@@ -3,8 +3,8 @@ const laterFlags: ReadonlySet<string> = new Set(
   `--interactive --serve-indexer --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path
   --tcp-tls-client-cert-path --tcp-tls-client-key-path --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path
   --nats-tls-insecure --nats-tls-client-cert-path --nats-tls-client-key-path --grpc-metrics-port --dump-config-to
-  --frontend-route-extension --enable-anthropic-api --strip-anthropic-preamble --enable-streaming-tool-dispatch
-  --enable-streaming-reasoning-dispatch --reasoning-field-name --exclude-tools-when-tool-choice-none
+  --frontend-route-extension --enable-anthropic-api --strip-anthropic-preamble
+  --exclude-tools-when-tool-choice-none
   --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback
   --trust-remote-code --enforce-disagg --router-tracking-key-file --router-tracking-key-id --router-prefill-policy
   --router-decode-policy --use-remote-indexer --enable-session-prefix-index --shared-cache-multiplier

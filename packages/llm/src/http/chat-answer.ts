@@ -68,7 +68,7 @@ export function chatEvents(shape: ChatShape): EventWriter<AnswerChunk> {
       const first = !begun.has(index);
       const finish = finishOf(chunk);
       const before = dispatched?.(chunk) ?? '';
-      if (text === '' && reasoning === undefined && calls === undefined && finish === null && !first) return before;
+      if (text === '' && reasoning === undefined && calls === undefined && finish === null && (!first || chunk.held === true)) return before;
       begun.add(index);
       firstBegun ||= index === 0;
       const delta = {

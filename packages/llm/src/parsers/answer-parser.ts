@@ -23,6 +23,8 @@ export type AnswerRun = ChannelRun;
 /** How to read the answers to a request: a run for each. */
 export interface AnswerParser {
   start(): AnswerRun;
+  /** Whether it looks for thoughts. */
+  readonly reasons: boolean;
 }
 
 /** The parser for the answers to a request; undefined where their text is passed on as it is. */
@@ -32,7 +34,7 @@ export function answerParser(options: AnswerParserOptions): AnswerParser | undef
   const family = tools?.channel ?? reasoning?.channel;
   const isOne =
     family !== undefined && (tools === undefined || tools.channel === family) && (reasoning === undefined || reasoning.channel === family);
-  if (isOne) return { start: () => channelRun(family, options) };
+  if (isOne) return { start: () => channelRun(family, options), reasons: reasoning !== undefined };
   const reading = tools !== undefined && (calls || tools.always === true) ? tools : undefined;
   if (reading === undefined && reasoning === undefined) return undefined;
   const start = (): AnswerRun => {
@@ -42,7 +44,7 @@ export function answerParser(options: AnswerParserOptions): AnswerParser | undef
     if (found === undefined) return thoughts;
     return reasoning?.afterTools === true && options.demanded === undefined ? new ToolsFirst(found, thoughts) : new ThoughtsFirst(thoughts, found);
   };
-  return { start };
+  return { start, reasons: reasoning !== undefined && reasoning.isOff?.(options.thinking) !== true };
 }
 
 function channelRun(family: ChannelFamily, options: AnswerParserOptions): AnswerRun {

@@ -20,6 +20,8 @@ export interface AnswerChunk extends TextChunk {
   calls?: readonly CallDelta[];
   /** True on the chunk that ends an answer in which tools were called. */
   called?: boolean;
+  /** True where the text is held back, as it may be a call's: nobody is told of such a chunk. */
+  held?: boolean;
   /** How many of the chunk's tokens are thoughts. */
   reasoningTokens?: number;
 }
@@ -111,6 +113,7 @@ class ParsedAnswer {
       part = chunk.index === undefined ? { tokenIds: [], text: '' } : { tokenIds: [], text: '', index: chunk.index };
       into.push(part);
     };
+    if (events.length === 0 && chunk.text !== '' && !this.#run.inside) part.held = true;
     let thought = false;
     for (const event of events) {
       if (event.type === 'text' || event.type === 'reasoning') {

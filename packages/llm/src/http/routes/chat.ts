@@ -54,17 +54,17 @@ async function answerFromTokens(exchange: TextExchange, { asked, model, answerin
   const facts = new AnswerFacts(wantedFields(asked));
   const instance = pinnedInstance(tokens, model);
   if (instance !== undefined) facts.placed.instance = instance;
+  const parser = answerParserFor(asked, model.parsers, { variables, prompt });
   const shape: ChatShape = {
     http: begun.http,
     id,
     model,
     facts,
-    usage: new UsageCount(tokenIds.length, { reasoning: model.reasoningParser !== undefined }),
+    usage: new UsageCount(tokenIds.length, { reasoning: parser?.reasons === true }),
     names: { tokenizer: model.tokenizer, asIds: tokens.output?.returnTokensAsTokenIds ?? false },
     includeUsage: asked.stream_options?.include_usage ?? false,
     continuousUsage: asked.stream_options?.continuous_usage_stats ?? false,
   };
-  const parser = answerParserFor(asked, model.parsers, { variables, prompt });
   const call = { ...callOf(exchange), parser, placed: facts.placed, ...(instance === undefined ? {} : { instance }) };
   const answering = { ...begun, placed: facts.placed, open: (signal: AbortSignal) => batchesOf(answer(model, tokens, { ...call, signal })) };
   if (asked.stream !== true) await sendWhole(reply, answering, new ChatAnswer(shape));

@@ -27,6 +27,8 @@ export interface ReasoningRun {
 /** Tells thoughts from answers for one model family (spec llm 6). */
 export interface ReasoningParser {
   start(facts: ThinkingFacts): ReasoningRun;
+  /** Whether it reads no thoughts in this request; never by default. */
+  isOff?(facts: ThinkingFacts): boolean;
   /** The family whose channels this parser reads, where it is one with the tool parser. */
   readonly channel?: ChannelFamily;
   /** True for families that call tools in the middle of thoughts: the tool parser reads the answer first. */

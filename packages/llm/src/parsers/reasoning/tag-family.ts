@@ -29,9 +29,12 @@ export function tagFamily(family: TagFamily): ReasoningParser {
     closes: new Set(family.close),
     ended: new Set(family.endedBy),
   };
+  const beginning = (facts: ThinkingFacts): ReturnType<NonNullable<TagFamily['begins']>> =>
+    family.begins === undefined ? (facts.promptOpens === true ? 'thought' : 'answer') : family.begins(facts);
   return {
+    isOff: (facts) => beginning(facts).startsWith('off'),
     start: (facts) => {
-      const begins = family.begins === undefined ? (facts.promptOpens === true ? 'thought' : 'answer') : family.begins(facts);
+      const begins = beginning(facts);
       if (begins === 'off') return passing;
       if (begins === 'off-but-opened') return new WithoutOpening(family.open);
       return new TagRun(rules, begins);
