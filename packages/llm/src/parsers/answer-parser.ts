@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type ChannelFamily, type ChannelRun, filtered } from './channels/channel.ts';
-import type { ReasoningParser, ReasoningRun, ThinkingFacts } from './reasoning/parser.ts';
+import type { ReasoningParser, ReasoningRun, ThinkingFacts, ThoughtEvent } from './reasoning/parser.ts';
 import { DemandedRun } from './tools/demanded.ts';
 import type { ParserEvent, ToolParser, ToolParserRun, ToolSpec } from './tools/parser.ts';
 
@@ -37,21 +37,30 @@ export function answerParser(options: AnswerParserOptions): AnswerParser | undef
   if (isOne) return { start: () => channelRun(family, options), reasons: reasoning !== undefined };
   const reading = tools !== undefined && (calls || tools.always === true) ? tools : undefined;
   if (reading === undefined && reasoning === undefined) return undefined;
+  const isPair = tools !== undefined && reasoning?.afterTools === tools;
+  const off = reasoning?.isOff?.(options.thinking) === true;
   const start = (): AnswerRun => {
-    const thoughts = reasoning?.start({ ...options.thinking, tools: reading !== undefined });
+    const facts = { ...options.thinking, tools: reading !== undefined };
+    const thoughts = isPair && off ? asText(reasoning.start({ ...facts, asked: undefined })) : reasoning?.start(facts);
     const found = reading === undefined ? undefined : toolRun(reading, options);
     if (thoughts === undefined) return new ToolsAlone(found as ToolParserRun);
     if (found === undefined) return thoughts;
-    return reasoning?.afterTools === true && options.demanded === undefined ? new ToolsFirst(found, thoughts) : new ThoughtsFirst(thoughts, found);
+    return isPair && options.demanded === undefined ? new ToolsFirst(found, thoughts) : new ThoughtsFirst(thoughts, found);
   };
-  return { start, reasons: reasoning !== undefined && reasoning.isOff?.(options.thinking) !== true };
+  return { start, reasons: reasoning !== undefined && !off };
+}
+
+/** Thoughts that nobody asked for are text, without their markers (1.6.1). */
+function asText(run: ReasoningRun): ReasoningRun {
+  const shown = (events: readonly ThoughtEvent[]): readonly ThoughtEvent[] => events.map(({ text }) => ({ type: 'text', text }));
+  return { push: (text) => shown(run.push(text)), end: () => shown(run.end()), inside: false };
 }
 
 function channelRun(family: ChannelFamily, options: AnswerParserOptions): AnswerRun {
   const uuid = options.uuid ?? randomUUID;
   const calls = options.tools !== undefined && options.callable.length > 0;
   const thoughts = options.reasoning !== undefined || family.thoughts === 'keep';
-  const run = filtered(family.start({ tools: options.callable, uuid }), { thoughts, calls });
+  const run = filtered(family.start({ tools: options.callable, uuid, shown: options.thinking.asked === false }), { thoughts, calls });
   if (!calls || options.demanded === undefined) return run;
   const demanded = new DemandedRun(run, { uuid, name: options.demanded.name });
   return {

@@ -5,6 +5,8 @@ import type { ParserEvent, ToolParser, ToolSpec } from '../tools/parser.ts';
 export interface ChannelOptions {
   readonly tools: readonly ToolSpec[];
   readonly uuid: () => string;
+  /** True where the client wants no thoughts: those that come all the same are text, for families that read it so. */
+  readonly shown?: boolean;
 }
 
 /** Reads an answer of a family whose channels carry text, thoughts and calls, so that one parser must read them all. */

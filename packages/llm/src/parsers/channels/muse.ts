@@ -1,9 +1,9 @@
 import { Cutter, type Reading } from '../text/cutter.ts';
 import { MarkerSearch } from '../text/marker-search.ts';
-import { argumentsText, jsonOrText, schemaOf, typedText } from '../tools/arguments.ts';
+import { argumentsText, jsonOrText } from '../tools/arguments.ts';
 import { between } from '../tools/attributes.ts';
 import { EventList } from '../tools/events.ts';
-import type { ParserEvent, ToolSpec, WholeCall } from '../tools/parser.ts';
+import type { ParserEvent, WholeCall } from '../tools/parser.ts';
 import type { ChannelFamily, ChannelOptions, ChannelRun } from './channel.ts';
 
 const message = '<|message|>';
@@ -17,8 +17,9 @@ const maxHeader = 256;
 export const museChannels: ChannelFamily = { start: (options) => new MuseRun(options), thoughts: 'keep' };
 
 class MuseRun implements ChannelRun {
-  readonly #tools: readonly ToolSpec[];
   readonly #events: EventList;
+  /** Thoughts are text. */
+  readonly #shown: boolean;
   readonly #cutter: Cutter;
   /** Outside of messages; what is there and no header is an answer. */
   readonly #open: Reading;
@@ -31,8 +32,8 @@ class MuseRun implements ChannelRun {
   #head = '';
   #block = '';
 
-  constructor({ tools, uuid }: ChannelOptions) {
-    this.#tools = tools;
+  constructor({ uuid, shown }: ChannelOptions) {
+    this.#shown = shown === true;
     this.#events = new EventList(uuid);
     this.#open = { ends: search, text: (piece) => this.#keepTail(piece, 'text'), marker: (marker) => this.#leaveOpen(marker) };
     this.#thought = { ends: search, text: (piece) => this.#keepTail(piece, 'thought'), marker: (marker) => this.#leaveThought(marker) };
@@ -63,7 +64,7 @@ class MuseRun implements ChannelRun {
   }
 
   get inside(): boolean {
-    return this.#cutter.reading === this.#thought;
+    return !this.#shown && this.#cutter.reading === this.#thought;
   }
 
   push(text: string): readonly ParserEvent[] {
@@ -75,11 +76,16 @@ class MuseRun implements ChannelRun {
     const { reading } = this.#cutter;
     const rest = this.#cutter.rest();
     if (reading === this.#open) this.#events.text(this.#takeTail() + rest);
-    else if (reading === this.#thought) this.#events.thought(this.#takeTail());
+    else if (reading === this.#thought) this.#think(this.#takeTail());
     else if (reading === this.#header) this.#events.text(this.#head);
     else if (reading === this.#answer) this.#events.text(rest);
     else this.#finishCall();
     return this.#events.close();
+  }
+
+  #think(text: string): void {
+    if (this.#shown) this.#events.text(text);
+    else this.#events.thought(text);
   }
 
   #takeTail(): string {
@@ -99,7 +105,7 @@ class MuseRun implements ChannelRun {
     while (isHeader && kind === 'text' && from > 0 && isSpace(text[from - 1]) && text.length - from <= maxHeader) from--;
     if (text.length - from > maxHeader) from = text.length;
     if (kind === 'text') this.#events.text(text.slice(0, from));
-    else this.#events.thought(text.slice(0, from));
+    else this.#think(text.slice(0, from));
     this.#tail = text.slice(from);
   }
 
@@ -113,7 +119,7 @@ class MuseRun implements ChannelRun {
   #leaveThought(marker: string): Reading {
     const tail = this.#takeTail();
     const to = marker === message ? /^to=(\S+)$/.exec(tail)?.[1] : undefined;
-    if (to === undefined) this.#events.thought(tail);
+    if (to === undefined) this.#think(tail);
     if (marker !== message) return this.#after(marker);
     return to === undefined ? this.#thought : this.#to(to);
   }
@@ -132,14 +138,14 @@ class MuseRun implements ChannelRun {
 
   #finishCall(): void {
     for (const block of between(this.#block, '<atem:invoke name="', '</atem:invoke>')) {
-      const call = readCall(block, this.#tools);
+      const call = readCall(block);
       if (call !== undefined) this.#events.call(call);
     }
     this.#block = '';
   }
 }
 
-function readCall(block: string, tools: readonly ToolSpec[]): WholeCall | undefined {
+function readCall(block: string): WholeCall | undefined {
   const end = block.indexOf('">');
   if (end <= 0) return undefined;
   const name = block.slice(0, end);
@@ -148,9 +154,7 @@ function readCall(block: string, tools: readonly ToolSpec[]): WholeCall | undefi
     const close = part.indexOf('">');
     if (close < 0) continue;
     const key = part.slice(0, close);
-    const value = part.slice(close + 2);
-    const schema = schemaOf(tools, name, key);
-    members.push([key, schema === undefined ? jsonOrText(value) : typedText(value, schema)]);
+    members.push([key, jsonOrText(part.slice(close + 2))]);
   }
   return { name, arguments: argumentsText(members) };
 }

@@ -3,7 +3,8 @@ import { tagFamily } from './tag-family.ts';
 
 /** Gemma 4: `<|channel>thought…<channel|>`, read only where thoughts are asked for. */
 export const gemma4: ReasoningParser = tagFamily({
-  open: ['<|channel>thought\n'],
+  open: ['<|channel>'],
+  title: 'thought\n',
   close: ['<channel|>'],
   begins: ({ asked, promptOpens }) => (asked !== true ? 'off' : promptOpens === true ? 'thought' : 'answer'),
 });

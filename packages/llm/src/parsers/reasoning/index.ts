@@ -6,7 +6,7 @@ import { kimi, kimiK3 } from './kimi.ts';
 import { minimaxAppendThink, minimaxM3 } from './minimax.ts';
 import { mistral } from './mistral.ts';
 import type { ReasoningParser } from './parser.ts';
-import { basic, deepseekR1, deepseekV3, deepseekV4, deepseekV41, kimiK25, minimaxM2, nemotron3, step3 } from './think-tags.ts';
+import { basic, deepseekR1, deepseekV3, deepseekV4, deepseekV41, kimiK25, minimaxM2, nemotron3, nemotronNano, step3 } from './think-tags.ts';
 
 /** Every reasoning parser by the names that cards give it (spec llm 6). */
 export const reasoningParsers: Readonly<Record<string, ReasoningParser>> = {
@@ -42,7 +42,7 @@ export const reasoningParsers: Readonly<Record<string, ReasoningParser>> = {
   'minimax-m3': minimaxM3,
   muse,
   muse_glimmer: muse,
-  nemotron_nano: deepseekR1,
+  nemotron_nano: nemotronNano,
   nemotron3,
   nemotron_v3: nemotron3,
 };

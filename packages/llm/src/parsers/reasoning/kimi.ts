@@ -8,5 +8,7 @@ export const kimi: ReasoningParser = tagFamily({ open: ['◁think▷'], close: [
 export const kimiK3: ReasoningParser = tagFamily({
   open: ['<|open|>think<|sep|>'],
   close: ['<|close|>think<|sep|>'],
-  dropped: ['<|open|>response<|sep|>', '<|close|>response<|sep|>'],
+  dropped: ['<|open|>response<|sep|>', '<|close|>response<|sep|>', '<|close|>message<|sep|>'],
+  endedBy: ['<|open|>tools<|sep|>'],
+  begins: ({ asked, promptOpens }) => (asked === false ? 'off' : promptOpens === true ? 'thought' : 'answer'),
 });

@@ -1,10 +1,11 @@
 import type { ReasoningParser, ReasoningRun } from './parser.ts';
 import { tagFamily } from './tag-family.ts';
 
-/** MiniMax M3: `<mm:think>…</mm:think>`, of which the closing marker alone is enough. */
+/** MiniMax M3: `<mm:think>…</mm:think>`, of which the closing marker, or a call, alone is enough. */
 export const minimaxM3: ReasoningParser = tagFamily({
   open: ['<mm:think>'],
   close: ['</mm:think>'],
+  endedBy: [']<]minimax[>[<tool_call>'],
   begins: ({ asked }) => (asked === false ? 'off' : 'unknown'),
   dropBegun: true,
 });

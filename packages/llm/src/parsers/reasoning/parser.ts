@@ -1,5 +1,5 @@
 import type { ChannelFamily } from '../channels/channel.ts';
-import type { ParserEvent } from '../tools/parser.ts';
+import type { ParserEvent, ToolParser } from '../tools/parser.ts';
 
 /** What a reasoning parser finds, in the answer's order. */
 export type ThoughtEvent = Extract<ParserEvent, { type: 'text' | 'reasoning' }>;
@@ -31,6 +31,6 @@ export interface ReasoningParser {
   isOff?(facts: ThinkingFacts): boolean;
   /** The family whose channels this parser reads, where it is one with the tool parser. */
   readonly channel?: ChannelFamily;
-  /** True for families that call tools in the middle of thoughts: the tool parser reads the answer first. */
-  readonly afterTools?: boolean;
+  /** The tool parser that reads the answer first, as its models call tools in the middle of thoughts. */
+  readonly afterTools?: ToolParser;
 }

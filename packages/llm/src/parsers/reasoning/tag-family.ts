@@ -11,6 +11,10 @@ export interface TagFamily {
   readonly close: readonly string[];
   /** Markers that are taken out of answers. */
   readonly dropped?: readonly string[];
+  /** What stands at the beginning of a thought and is no part of it. */
+  readonly title?: string;
+  /** Whether an opening marker in a thought that a marker has opened is taken out too; it is text by default. */
+  readonly reopens?: boolean;
   /** Markers of calls, which end a thought and stay in the answer. */
   readonly endedBy?: readonly string[];
   /** Whether it reads thoughts in this request, and where the answer stands at first. By default it does, and the prompt's end tells. */
@@ -24,7 +28,8 @@ export function tagFamily(family: TagFamily): ReasoningParser {
   const rules: Rules = {
     ...family,
     answerEnds: new MarkerSearch([...family.open, ...family.close, ...(family.dropped ?? [])]),
-    thoughtEnds: new MarkerSearch([...family.open, ...family.close, ...(family.endedBy ?? [])]),
+    thoughtEnds: new MarkerSearch([...(family.reopens === true ? family.open : []), ...family.close, ...(family.endedBy ?? [])]),
+    impliedEnds: new MarkerSearch([...family.open, ...family.close, ...(family.endedBy ?? [])]),
     opens: new Set(family.open),
     closes: new Set(family.close),
     ended: new Set(family.endedBy),
@@ -45,6 +50,7 @@ export function tagFamily(family: TagFamily): ReasoningParser {
 interface Rules extends TagFamily {
   readonly answerEnds: MarkerSearch;
   readonly thoughtEnds: MarkerSearch;
+  readonly impliedEnds: MarkerSearch;
   readonly opens: ReadonlySet<string>;
   readonly closes: ReadonlySet<string>;
   readonly ended: ReadonlySet<string>;
@@ -89,42 +95,70 @@ class TagRun implements ReasoningRun {
   readonly #rules: Rules;
   readonly #cutter: Cutter;
   readonly #answer: Reading;
+  /** In a thought that a marker has opened. */
   readonly #thought: Reading;
+  /** In a thought without a marker yet: one that still comes is its opening. */
+  readonly #implied: Reading;
   readonly #unknown: Reading;
   #events: ThoughtEvent[] = [];
   #waiting = '';
+  /** The title as far as it has come; undefined behind it. */
+  #title: string | undefined;
 
   constructor(rules: Rules, beginning: Beginning) {
     this.#rules = rules;
     this.#answer = {
       ends: rules.answerEnds,
       text: (text) => this.#events.push({ type: 'text', text }),
-      marker: (marker) => (rules.opens.has(marker) ? this.#thought : this.#answer),
+      marker: (marker) => (rules.opens.has(marker) ? this.#open() : this.#answer),
     };
-    this.#thought = {
-      ends: rules.thoughtEnds,
-      text: (text) => this.#events.push({ type: 'reasoning', text }),
-      marker: (marker) => {
-        if (rules.opens.has(marker)) return this.#thought;
-        if (rules.ended.has(marker)) this.#events.push({ type: 'text', text: marker });
-        return this.#answer;
-      },
-    };
+    this.#thought = { ends: rules.thoughtEnds, text: (text) => this.#think(text), marker: (marker) => this.#leave(marker) };
+    this.#implied = { ...this.#thought, ends: rules.impliedEnds };
     this.#unknown = {
-      ends: rules.answerEnds,
+      ends: rules.impliedEnds,
       text: (text) => {
         this.#waiting += text;
       },
       marker: (marker) => {
-        this.#settle(rules.closes.has(marker) ? 'reasoning' : 'text');
-        return rules.opens.has(marker) ? this.#thought : this.#answer;
+        this.#settle(rules.opens.has(marker) ? 'text' : 'reasoning');
+        return this.#leave(marker);
       },
     };
-    this.#cutter = new Cutter(beginning === 'answer' ? this.#answer : beginning === 'thought' ? this.#thought : this.#unknown);
+    this.#cutter = new Cutter({ answer: this.#answer, thought: this.#implied, unknown: this.#unknown }[beginning]);
+  }
+
+  #open(): Reading {
+    if (this.#rules.title !== undefined) this.#title = '';
+    return this.#thought;
+  }
+
+  #leave(marker: string): Reading {
+    this.#endTitle();
+    if (this.#rules.opens.has(marker)) return this.#open();
+    if (this.#rules.ended.has(marker)) this.#events.push({ type: 'text', text: marker });
+    return this.#answer;
+  }
+
+  #think(piece: string): void {
+    const { title } = this.#rules;
+    if (this.#title === undefined || title === undefined) {
+      this.#events.push({ type: 'reasoning', text: piece });
+      return;
+    }
+    this.#title += piece;
+    if (this.#title.length < title.length && title.startsWith(this.#title)) return;
+    if (this.#title.startsWith(title)) this.#title = this.#title.slice(title.length);
+    this.#endTitle();
+  }
+
+  /** What is held of a title is none of it. */
+  #endTitle(): void {
+    if (this.#title !== undefined && this.#title !== '') this.#events.push({ type: 'reasoning', text: this.#title });
+    this.#title = undefined;
   }
 
   get inside(): boolean {
-    return this.#cutter.reading === this.#thought;
+    return this.#cutter.reading === this.#thought || this.#cutter.reading === this.#implied;
   }
 
   push(text: string): readonly ThoughtEvent[] {
@@ -136,6 +170,7 @@ class TagRun implements ReasoningRun {
   end(): readonly ThoughtEvent[] {
     if (this.inside && this.#rules.dropBegun === true) this.#cutter.rest();
     else this.#cutter.flush();
+    this.#endTitle();
     this.#settle('text');
     return this.#take();
   }

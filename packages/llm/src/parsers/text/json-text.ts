@@ -1,7 +1,29 @@
-/** A JSON text without spaces, its strings in their shortest spelling and its numbers as they were written; undefined if it is none. */
+/**
+ * A JSON text in the form that 1.6.1 writes: without spaces, strings in their shortest spelling, integers as they stand and
+ * other numbers in the shortest form that reads back the same. Undefined if it is none.
+ */
 export function compactJson(text: string): string | undefined {
   if (!isJson(text)) return undefined;
-  return text.replace(/\s+$/, '').replace(/"(?:[^"\\]|\\.)*"|\s+/gs, (part) => (part.startsWith('"') ? respelled(part) : ''));
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\s+/gs, (part) => {
+    if (part.startsWith('"')) return part.includes('\\') ? JSON.stringify(JSON.parse(part)) : part;
+    return part.trim() === '' ? '' : numberText(part);
+  });
+}
+
+/** Integers that 1.6.1 keeps as such. */
+const integers = { least: -(2n ** 63n), most: 2n ** 64n - 1n };
+
+/** A JSON number as 1.6.1 writes it: `1.50` as `1.5`, `1e5` as `100000.0`. */
+export function numberText(written: string): string {
+  if (/^-?\d{1,40}$/.test(written) && written !== '-0' && BigInt(written) >= integers.least && BigInt(written) <= integers.most) return written;
+  const value = Number(written);
+  if (!Number.isFinite(value)) return written;
+  if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
+  const [digits = '', exponent = ''] = value.toExponential().split('e');
+  const power = Number(exponent);
+  if (power >= 16 || power < -5) return `${digits}e${exponent}`;
+  const plain = power < 0 ? value.toFixed(digits.replace(/^-?\d\.?/, '').length - power) : String(value);
+  return plain.includes('.') ? plain : `${plain}.0`;
 }
 
 /** Whether a text is a JSON value. */
@@ -13,8 +35,6 @@ export function isJson(text: string): boolean {
     return false;
   }
 }
-
-const respelled = (text: string): string => (text.includes('\\') ? JSON.stringify(JSON.parse(text)) : text);
 
 /** A member of an object, or an entry of a list, as its own text. */
 export interface JsonPart {

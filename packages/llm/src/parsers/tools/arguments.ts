@@ -1,29 +1,49 @@
-import { compactJson } from '../text/json-text.ts';
+import { compactJson, numberText } from '../text/json-text.ts';
 import type { ToolSpec } from './parser.ts';
+import { pythonValue } from './python-calls.ts';
 
-/** Members of an arguments object, each value as JSON text. */
-export const argumentsText = (members: readonly (readonly [name: string, json: string])[]): string =>
-  `{${members.map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`;
+/** Members of an arguments object, each value as JSON text; of two with one name the last counts. */
+export const argumentsText = (members: Iterable<readonly [name: string, json: string]>): string =>
+  `{${Array.from(new Map(members), ([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`;
 
-type Schema = Readonly<Record<string, unknown>>;
-const isRecord = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A JSON Schema; it is the client's and may be anything. */
+export type Schema = Readonly<Record<string, unknown>>;
+
+export const isRecord = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The schema of one argument; undefined for tools and arguments that the client did not describe. */
 export function schemaOf(tools: readonly ToolSpec[], tool: string, argument: string): Schema | undefined {
-  const properties = tools.find(({ name }) => name === tool)?.parameters?.['properties'];
-  if (!isRecord(properties) || !Object.hasOwn(properties, argument)) return undefined;
-  const schema = properties[argument];
-  return isRecord(schema) ? schema : undefined;
+  return propertyOf(tools.find(({ name }) => name === tool)?.parameters ?? undefined, argument);
 }
 
+/** The schema of one member. */
+export function propertyOf(schema: Schema | undefined, name: string): Schema | undefined {
+  const properties = schema?.['properties'];
+  if (!isRecord(properties) || !Object.hasOwn(properties, name)) return undefined;
+  const found = properties[name];
+  return isRecord(found) ? found : undefined;
+}
+
+/**
+ * How a family reads arguments that its models write as bare text (observed in 1.6.1).
+ *
+ * `loose`: `null` is null whatever the schema says, any other type goes before text, whole numbers lose their fraction,
+ * what is not true is false, and Python's notation is taken. `strict`: text goes before any other type. `listing` is
+ * `strict`, with lists made of words and JSON read where the schema leaves the type open.
+ */
+export type TypingStyle = 'loose' | 'strict' | 'listing';
+
 /** JSON text of an argument that the model wrote as bare text, in the type that the schema asks for; text where it fits none. */
-export function typedText(raw: string, schema: Schema | undefined): string {
+export function typedText(raw: string, schema: Schema | undefined, style: TypingStyle): string {
   const types = schema === undefined ? undefined : typesOf(schema, 0);
-  if (types === undefined || types.size === 0) return JSON.stringify(raw);
   const text = raw.trim();
-  if (text === 'null' && (types.has('null') || !types.has('string'))) return 'null';
+  if (style === 'loose' && text.toLowerCase() === 'null') return 'null';
+  if (types === undefined) return JSON.stringify(raw);
+  if (text === 'null' && (types.has('null') || !types.has('string')) && (style !== 'listing' || types.size > 0)) return 'null';
+  if (types.size === 0) return (style === 'listing' && /^[[{]/.test(text) ? compactJson(text) : undefined) ?? JSON.stringify(raw);
+  if (style !== 'loose' && types.has('string')) return JSON.stringify(raw);
   for (const type of ['integer', 'number', 'boolean', 'object', 'array'] as const) {
-    const json = types.has(type) ? readers[type](text) : undefined;
+    const json = types.has(type) ? readers[type](text, style, types.size === 1) : undefined;
     if (json !== undefined) return json;
   }
   return JSON.stringify(raw);
@@ -32,20 +52,38 @@ export function typedText(raw: string, schema: Schema | undefined): string {
 /** JSON text of an argument whose family writes JSON values bare and texts as they are. */
 export const jsonOrText = (raw: string): string => compactJson(raw) ?? JSON.stringify(raw);
 
-const numeric = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const yes: ReadonlySet<string> = new Set(['true', '1', 'yes', 'on']);
+const no: ReadonlySet<string> = new Set(['false', '0', 'no', 'off']);
 
-const opening = (text: string, char: string): string | undefined => (text.startsWith(char) ? compactJson(text) : undefined);
+/** JSON text of a text in one type, or undefined; `only` where the schema allows no other. */
+type Reader = (text: string, style: TypingStyle, only: boolean) => string | undefined;
 
-const readers: Readonly<Record<'integer' | 'number' | 'boolean' | 'object' | 'array', (text: string) => string | undefined>> = {
-  integer: (text) => (numeric.test(text) ? text : undefined),
-  number: (text) => (numeric.test(text) ? text : undefined),
-  boolean: (text) => (/^(?:true|false)$/i.test(text) ? text.toLowerCase() : undefined),
-  object: (text) => opening(text, '{'),
-  array: (text) => opening(text, '['),
+const readers: Readonly<Record<'integer' | 'number' | 'boolean' | 'object' | 'array', Reader>> = {
+  integer: (text) => (/^-?(?:0|[1-9]\d*)$/.test(text) ? numberText(text) : undefined),
+  number: (text, style) => {
+    if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return undefined;
+    const value = Number(text);
+    return style === 'loose' && Number.isSafeInteger(value) ? String(value) : numberText(text);
+  },
+  boolean: (text, style, only) => {
+    const word = text.toLowerCase();
+    if (style === 'loose') return word === 'true' ? word : word === 'false' || only ? 'false' : undefined;
+    return yes.has(word) ? 'true' : no.has(word) ? 'false' : undefined;
+  },
+  object: json,
+  array: (text, style) => {
+    const found = json(text, style);
+    if (style !== 'listing' || found?.startsWith('[') === true) return found;
+    return JSON.stringify(text.split(',').map((word) => word.trim()));
+  },
 };
 
-/** The types that a schema allows, through its alternatives; schemas are the client's and may be anything. */
-function typesOf(schema: Schema, depth: number): Set<string> {
+function json(text: string, style: TypingStyle): string | undefined {
+  return compactJson(text) ?? (style === 'loose' && /^[[{]/.test(text) ? pythonValue(text) : undefined);
+}
+
+/** The types that a schema allows, through its alternatives. */
+export function typesOf(schema: Schema, depth: number): Set<string> {
   const types = new Set<string>();
   const { type } = schema;
   if (typeof type === 'string') types.add(type);

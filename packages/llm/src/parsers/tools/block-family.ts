@@ -9,6 +9,10 @@ export interface BlockFamily {
   readonly section?: { readonly open: readonly string[]; readonly close: readonly string[] };
   /** Whether calls count outside of a section too; always, where the family has none. */
   readonly loose?: boolean;
+  /** Markers that are taken out of the text. */
+  readonly dropped?: readonly string[];
+  /** Whether white space alone before the first call is markup; it is text by default. */
+  readonly dropsLeading?: boolean;
   /** Markers around one call. */
   readonly open: readonly string[];
   readonly close: readonly string[];
@@ -24,11 +28,16 @@ export function blockFamily(family: BlockFamily): ToolParser {
   const { section } = family;
   const rules: Rules = {
     ...family,
-    outside: new MarkerSearch([...(section?.open ?? []), ...(section === undefined || family.loose === true ? family.open : [])]),
+    outside: new MarkerSearch([
+      ...(section?.open ?? []),
+      ...(family.dropped ?? []),
+      ...(section === undefined || family.loose === true ? family.open : []),
+    ]),
     inside: new MarkerSearch([...(section?.close ?? []), ...family.open]),
     ends: new MarkerSearch(family.close),
     opens: new Set(family.open),
     sections: new Set(section?.open),
+    drops: new Set(family.dropped),
   };
   return {
     start: (tools, { uuid }) => new BlockRun(rules, tools, uuid),
@@ -43,6 +52,7 @@ interface Rules extends BlockFamily {
   readonly ends: MarkerSearch;
   readonly opens: ReadonlySet<string>;
   readonly sections: ReadonlySet<string>;
+  readonly drops: ReadonlySet<string>;
 }
 
 class BlockRun implements ToolParserRun {
@@ -66,6 +76,7 @@ class BlockRun implements ToolParserRun {
       ends: rules.outside,
       text: (piece) => this.#events.text(piece),
       marker: (marker) => {
+        if (rules.drops.has(marker)) return this.#outside;
         this.#events.markup();
         return rules.sections.has(marker) ? this.#inside : this.#open(this.#outside);
       },
@@ -87,6 +98,7 @@ class BlockRun implements ToolParserRun {
     };
     this.#around = this.#outside;
     this.#cutter = new Cutter(this.#outside);
+    if (rules.dropsLeading === true) this.#events.expectCall();
   }
 
   push(text: string): readonly ParserEvent[] {

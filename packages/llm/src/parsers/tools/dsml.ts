@@ -15,6 +15,8 @@ function dsmlFamily(names: { readonly section: string; readonly gap: '' | ' '; r
   const close = (tag: string): string => `</${dsml}${names.gap}${tag}>`;
   return blockFamily({
     section: { open: [`${open(names.section)}>`], close: [close(names.section)] },
+    loose: true,
+    dropsLeading: true,
     open: [`${open('invoke')} name="`],
     close: [close('invoke')],
     id: names.id,
@@ -30,7 +32,7 @@ function read(block: string, open: string, close: string): readonly WholeCall[] 
     const found = /^([^"]*)"(?:\s+string="(true|false)")?\s*>/.exec(part);
     if (found === null) continue;
     const value = part.slice(found[0].length);
-    members.push([found[1] ?? '', found[2] === 'false' ? jsonOrText(value.trim()) : JSON.stringify(value)]);
+    members.push([found[1] ?? '', found[2] === 'false' ? jsonOrText(value.trim()) : JSON.stringify(value.trim())]);
   }
   return [{ name: block.slice(0, end), arguments: argumentsText(members) }];
 }

@@ -37,6 +37,11 @@ export class EventList {
     if (text !== '') this.#events.push({ type: 'reasoning', text });
   }
 
+  /** White space before the first call is markup as well. */
+  expectCall(): void {
+    this.#gap = '';
+  }
+
   /** Markup begins: white space since the last call was none. */
   markup(): void {
     if (this.#gap !== undefined) this.#gap = '';

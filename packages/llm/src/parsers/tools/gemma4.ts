@@ -1,3 +1,4 @@
+import { numberText } from '../text/json-text.ts';
 import { argumentsText } from './arguments.ts';
 import { blockFamily } from './block-family.ts';
 import type { ToolParser } from './parser.ts';
@@ -83,7 +84,8 @@ class GemmaValue {
     while (this.#at < this.#text.length && !',{}[]<>|'.includes(this.#text[this.#at] ?? '')) this.#at++;
     const word = this.#text.slice(from, this.#at).trim();
     if (word === '') return undefined;
-    return /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(word) ? word : JSON.stringify(word);
+    if (/^(?:true|false|null)$/.test(word)) return word;
+    return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(word) ? numberText(word) : JSON.stringify(word);
   }
 
   #take(text: string): boolean {

@@ -24,7 +24,7 @@ function read(block: string, tools: readonly ToolSpec[]): readonly WholeCall[] {
     const [value] = between(pair, '<arg_value>', '</arg_value>');
     if (close < 0 || value === undefined) continue;
     const key = pair.slice(0, close).trim();
-    members.push([key, typedText(value, schemaOf(tools, name, key))]);
+    members.push([key, typedText(value, schemaOf(tools, name, key), 'listing')]);
   }
   return [{ name, arguments: argumentsText(members) }];
 }

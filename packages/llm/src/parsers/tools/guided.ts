@@ -16,7 +16,7 @@ export class GuidedRun implements ToolParserRun {
   readonly #events: EventList;
   /** The function whose bare arguments may come. */
   readonly #named: string | undefined;
-  #reading: 'lead' | 'object' | 'arguments' | 'between' = 'lead';
+  #reading: 'lead' | 'object' | 'arguments' | 'tail' | 'between' | 'behind' = 'lead';
   #lead = '';
   #bracket = '';
   #scan = new JsonScan();
@@ -42,12 +42,23 @@ export class GuidedRun implements ToolParserRun {
   #step(text: string, at: number): number {
     if (this.#reading === 'arguments') return this.#inArguments(text, at);
     if (this.#reading === 'object') return this.#inObject(text, at);
+    if (this.#reading === 'tail') return this.#inTail(text, at);
     const char = text[at] as string;
-    if (this.#reading === 'between') {
-      if (char === '{') this.#open();
-      return char === '{' ? at : at + 1;
+    if (this.#reading === 'lead') return this.#inLead(text, at, char);
+    if (this.#reading === 'between') return this.#between(at, char);
+    this.#events.text(text.slice(at));
+    return text.length;
+  }
+
+  /** Behind an object: the next one, the list's end, or text. */
+  #between(at: number, char: string): number {
+    if (this.#bracket === '' || !' \n\r\t,{]}'.includes(char)) {
+      this.#reading = 'behind';
+      return at;
     }
-    return this.#inLead(text, at, char);
+    if (char === '{') this.#open();
+    else if (char === ']') this.#reading = 'behind';
+    return char === '{' ? at : at + 1;
   }
 
   /** Before the JSON: `[` must be followed by an object, or it was text. */
@@ -58,6 +69,7 @@ export class GuidedRun implements ToolParserRun {
     }
     if (char === '{') {
       if (this.#named !== undefined && this.#bracket === '') {
+        this.#item = undefined;
         this.#begin(this.#named);
         this.#scan = new JsonScan();
       } else this.#open();
@@ -110,8 +122,16 @@ export class GuidedRun implements ToolParserRun {
     this.#events.arguments(this.#call, text.slice(at, end));
     if (!this.#scan.done && !this.#scan.failed) return end;
     this.#events.finish(this.#call);
-    this.#reading = 'between';
+    this.#reading = this.#scan.failed ? 'behind' : this.#item === undefined ? 'between' : 'tail';
     return end;
+  }
+
+  /** Behind the arguments: what else the call's object holds. */
+  #inTail(text: string, at: number): number {
+    const item = this.#item as ItemHead;
+    const from = item.skip(text, at);
+    if (item.ended) this.#reading = 'between';
+    return from;
   }
 }
 
@@ -145,6 +165,13 @@ class ItemHead {
       this.#read(char);
     }
     this.text += text.slice(from, at);
+    return at;
+  }
+
+  /** Reads on to the object's end, behind arguments that somebody else has read. */
+  skip(text: string, from: number): number {
+    let at = from;
+    for (; at < text.length && !this.ended; at++) this.#read(text[at] as string);
     return at;
   }
 

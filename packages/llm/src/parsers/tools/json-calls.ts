@@ -10,9 +10,9 @@ export const callMembers: ReadonlySet<string> = new Set(['name', 'arguments', 'p
 /**
  * The calls that a JSON text makes: an object, or a list of them. Their arguments are the model's own text.
  *
- * Undefined when it is no JSON or makes no call. With `complete`, a call without arguments is none.
+ * Undefined when it is no JSON or makes no call. With `known`, an object without arguments is one only by such a name.
  */
-export function callsOf(json: string, options: { complete: boolean } = { complete: false }): readonly WholeCall[] | undefined {
+export function callsOf(json: string, options: { known?: ReadonlySet<string> } = {}): readonly WholeCall[] | undefined {
   if (!isJson(json)) return undefined;
   const text = json.trim();
   const found = text.startsWith('[') ? partsOf(text).map((part) => callOf(part.text, options)) : [callOf(text, options)];
@@ -20,7 +20,7 @@ export function callsOf(json: string, options: { complete: boolean } = { complet
   return calls.length > 0 && calls.length === found.length ? calls : undefined;
 }
 
-function callOf(json: string, options: { complete: boolean; inner?: boolean }): WholeCall | undefined {
+function callOf(json: string, options: { known?: ReadonlySet<string>; inner?: boolean }): WholeCall | undefined {
   if (!json.startsWith('{')) return undefined;
   const members = partsOf(json);
   const member = (wanted: (name: string) => boolean): JsonPart | undefined => members.find(({ name }) => name !== undefined && wanted(name));
@@ -30,11 +30,11 @@ function callOf(json: string, options: { complete: boolean; inner?: boolean }): 
     return inner === undefined ? undefined : callOf(inner, { ...options, inner: true });
   }
   const given = member((one) => argumentNames.has(one));
-  if (given === undefined && options.complete) return undefined;
-  return { name, arguments: given === undefined || given.text === 'null' ? '{}' : (textOf(given) ?? given.text) };
+  if (given === undefined && options.known?.has(name) === false) return undefined;
+  return { name, arguments: given?.text ?? '{}' };
 }
 
-/** A JSON string's value; some models write arguments as text in the text. */
+/** A JSON string's value. */
 function textOf(part: JsonPart | undefined): string | undefined {
   return part?.text.startsWith('"') === true ? (JSON.parse(part.text) as string) : undefined;
 }

@@ -2,12 +2,14 @@ import { JsonScan } from '../text/json-scan.ts';
 import { MarkerSearch } from '../text/marker-search.ts';
 import { EventList } from './events.ts';
 import { callMembers, callsOf } from './json-calls.ts';
-import type { ParserEvent, ToolParser, ToolParserRun } from './parser.ts';
+import type { ParserEvent, ToolParser, ToolParserRun, ToolSpec } from './parser.ts';
 
 /** How a family marks calls that are JSON objects, or lists of them. */
 export interface JsonFamily {
-  /** Markers before the JSON; one that ends in `[` is the beginning of the list itself. */
+  /** Markers before the JSON. */
   readonly open: readonly string[];
+  /** Whether a marker is a word of its own right, which is text where no JSON follows at once. */
+  readonly word?: boolean;
   /** Markers behind it; a family may have none, and a model may forget its own. */
   readonly close?: readonly string[];
   /** What may stand between two calls of one marker. */
@@ -29,7 +31,7 @@ export function jsonFamily(family: JsonFamily): ToolParser {
     opens: new MarkerSearch(family.open),
     closes: new MarkerSearch(family.close ?? []),
   };
-  return { start: (_tools, { uuid, demanded }) => new JsonRun(demanded === true ? { ...rules, bare: false } : rules, uuid) };
+  return { start: (tools, { uuid, demanded }) => new JsonRun(demanded === true ? { ...rules, bare: false } : rules, tools, uuid) };
 }
 
 interface Rules extends JsonFamily {
@@ -48,6 +50,8 @@ type Mode = 'text' | 'value' | 'bare' | 'behind' | 'garbage';
 class JsonRun implements ToolParserRun {
   readonly #rules: Rules;
   readonly #events: EventList;
+  /** Names of the functions that the model may call. */
+  readonly #known: ReadonlySet<string>;
   #mode: Mode = 'text';
   #scan = new JsonScan();
   /** The marker and JSON of the call so far; only joined, never searched, until it is whole. */
@@ -57,8 +61,9 @@ class JsonRun implements ToolParserRun {
   #begun = false;
   #held = '';
 
-  constructor(rules: Rules, uuid: () => string) {
+  constructor(rules: Rules, tools: readonly ToolSpec[], uuid: () => string) {
     this.#rules = rules;
+    this.#known = new Set(tools.map(({ name }) => name));
     this.#events = new EventList(uuid);
   }
 
@@ -93,9 +98,8 @@ class JsonRun implements ToolParserRun {
     if (found !== undefined && (brace < 0 || found.at <= brace)) {
       if (found.at > at) this.#events.text(text.slice(at, found.at));
       this.#events.markup();
-      const listed = found.marker.endsWith('[');
-      this.#enter('value', listed ? found.marker.slice(0, -1) : found.marker);
-      return listed ? found.end - 1 : found.end;
+      this.#enter('value', found.marker);
+      return found.end;
     }
     const limit = brace < 0 ? text.length : brace;
     const begun = opens.begun(text, at);
@@ -125,6 +129,10 @@ class JsonRun implements ToolParserRun {
       this.#json += text.slice(from, at);
       if (at === text.length) return at;
       this.#begun = true;
+      if (this.#rules.word === true && this.#marker !== '' && text[at] !== '{' && text[at] !== '[') {
+        this.#release();
+        return at;
+      }
     }
     const end = this.#scan.feed(text, at);
     this.#json += text.slice(at, end);
@@ -135,7 +143,7 @@ class JsonRun implements ToolParserRun {
 
   #whole(): void {
     const bare = this.#mode === 'bare';
-    const calls = callsOf(this.#json, { complete: bare });
+    const calls = callsOf(this.#json, bare ? { known: this.#known } : {});
     if (calls === undefined) {
       if (bare || this.#rules.garbage === 'text') this.#release();
       else this.#mode = 'garbage';
@@ -172,7 +180,7 @@ class JsonRun implements ToolParserRun {
     let at = from;
     let separated = false;
     const { separator, closes } = this.#rules;
-    while (at < text.length && (space(text[at]) || (!separated && text[at] === separator))) separated ||= text[at++] === separator;
+    for (; at < text.length && (space(text[at]) || (!separated && text[at] === separator)); at++) separated ||= text[at] === separator;
     const rest = text.slice(at, at + maxTail);
     const undecided = rest === '' || closes.markers.some((close) => close.length > rest.length && close.startsWith(rest));
     if (undecided && text.length - from <= maxTail) {

@@ -9,6 +9,7 @@ export const kimiK3: ToolParser = blockFamily({
   section: { open: ['<|open|>tools<|sep|>'], close: ['<|close|>tools<|sep|>'] },
   open: ['<|open|>call '],
   close: ['<|close|>call<|sep|>'],
+  dropped: ['<|open|>response<|sep|>', '<|close|>response<|sep|>', '<|close|>message<|sep|>', '<|close|>think<|sep|>'],
   always: true,
   guided: false,
   read: (block, _tools, cut) => (cut ? [] : read(block)),

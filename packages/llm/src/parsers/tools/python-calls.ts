@@ -1,3 +1,4 @@
+import { numberText } from '../text/json-text.ts';
 import { argumentsText } from './arguments.ts';
 import type { WholeCall } from './parser.ts';
 
@@ -8,6 +9,16 @@ const maxDepth = 64;
 export function pythonCalls(list: string): readonly WholeCall[] | undefined {
   try {
     return new Literals(list).calls();
+  } catch (error) {
+    if (error instanceof NotLiteral) return undefined;
+    throw error;
+  }
+}
+
+/** A Python literal as JSON text; undefined where it is none. */
+export function pythonValue(text: string): string | undefined {
+  try {
+    return new Literals(text).literal();
   } catch (error) {
     if (error instanceof NotLiteral) return undefined;
     throw error;
@@ -39,6 +50,13 @@ class Literals {
     return this.#end(calls);
   }
 
+  literal(): string {
+    const value = this.#value(0);
+    this.#skip();
+    if (this.#at < this.#text.length) throw new NotLiteral();
+    return value;
+  }
+
   #end(calls: readonly WholeCall[]): readonly WholeCall[] {
     this.#skip();
     if (this.#at < this.#text.length || calls.length === 0) throw new NotLiteral();
@@ -46,7 +64,7 @@ class Literals {
   }
 
   #call(): WholeCall {
-    const name = this.#match(/[A-Za-z_][\w.]*/y);
+    const name = this.#match(/[A-Za-z_]\w*/y);
     this.#need('(');
     const members: [string, string][] = [];
     while (!this.#take(')')) {
@@ -78,7 +96,7 @@ class Literals {
       .replace(/^(-?)\./, '$10.')
       .replace(/\.$/, '.0');
     if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(number)) throw new NotLiteral();
-    return number;
+    return numberText(number);
   }
 
   #entries(close: string, depth: number): string {

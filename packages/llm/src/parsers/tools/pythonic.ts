@@ -84,7 +84,7 @@ class PythonicRun implements ToolParserRun {
       return true;
     }
     if (char === '(') return this.#named !== 'not yet';
-    if (this.#named === 'done' || !(this.#named === 'begun' ? /[\w.]/ : /[A-Za-z_]/).test(char)) return false;
+    if (this.#named === 'done' || !(this.#named === 'begun' ? /\w/ : /[A-Za-z_]/).test(char)) return false;
     this.#named = 'begun';
     return true;
   }
@@ -105,6 +105,6 @@ class PythonicRun implements ToolParserRun {
     this.#reading = 'text';
     const calls = pythonCalls(this.#list);
     if (calls !== undefined) for (const call of calls) this.#events.call(call);
-    else if (!this.#list.endsWith(')]')) this.#events.text(this.#list);
+    else this.#events.text(this.#list);
   }
 }

@@ -1,4 +1,5 @@
 import { argumentsText, schemaOf, typedText } from './arguments.ts';
+import { between } from './attributes.ts';
 import { blockFamily } from './block-family.ts';
 import { callsOf } from './json-calls.ts';
 import type { ToolParser, ToolSpec, WholeCall } from './parser.ts';
@@ -19,32 +20,25 @@ export const qwen3Coder: ToolParser = blockFamily({
 export const qwen3: ToolParser = blockFamily({
   open: ['<tool_call>'],
   close: ['</tool_call>'],
-  read: (block, tools) => {
+  read: (block, tools, cut) => {
     if (!block.trimStart().startsWith('<function=')) return callsOf(block) ?? [];
     return block
       .split('<function=')
       .slice(1)
-      .flatMap((one) => functionCall(one.split('</function>')[0] ?? '', tools));
+      .flatMap((one) => functionCall(one.split('</function>')[0] ?? '', tools, cut && !one.includes('</function>')));
   },
 });
 
-function functionCall(block: string, tools: readonly ToolSpec[]): readonly WholeCall[] {
+function functionCall(block: string, tools: readonly ToolSpec[], cut: boolean): readonly WholeCall[] {
   const end = block.indexOf('>');
   const name = end < 0 ? '' : block.slice(0, end).trim();
   if (name === '') return [];
   const members: [string, string][] = [];
-  for (const part of block
-    .slice(end + 1)
-    .split('<parameter=')
-    .slice(1)) {
-    const close = part.lastIndexOf('</parameter>');
+  for (const part of between(block.slice(end + 1), '<parameter=', '</parameter>')) {
     const named = part.indexOf('>');
-    if (close < 0 || named < 0 || named > close) continue;
+    if (named < 0) continue;
     const key = part.slice(0, named).trim();
-    members.push([key, typedText(withoutLineBreaks(part.slice(named + 1, close)), schemaOf(tools, name, key))]);
+    members.push([key, typedText(part.slice(named + 1).trim(), schemaOf(tools, name, key), 'loose')]);
   }
-  return [{ name, arguments: argumentsText(members) }];
+  return cut && members.length === 0 ? [] : [{ name, arguments: argumentsText(members) }];
 }
-
-/** Values stand on lines of their own. */
-const withoutLineBreaks = (value: string): string => value.replace(/^\r?\n/, '').replace(/\r?\n$/, '');
