@@ -26,12 +26,15 @@ class InklingRun implements ReasoningRun {
   readonly #call: Reading;
   #events: ThoughtEvent[] = [];
   #head = '';
+  /** Whether the header has any text, shown already or not. */
+  #headed = false;
 
   constructor(tools: boolean) {
     this.#header = {
       ends: headerEnds,
       text: (piece) => {
         this.#head += piece;
+        this.#headed = true;
         if (this.#head.length > maxHeader) this.#flushHead();
       },
       marker: (marker) => this.#kind(marker, tools),
@@ -60,13 +63,15 @@ class InklingRun implements ReasoningRun {
   }
 
   end(): readonly ThoughtEvent[] {
-    if (this.#cutter.reading === this.#header && this.#head === '') this.#cutter.rest();
+    if (this.#cutter.reading === this.#header && !this.#headed) this.#cutter.rest();
     else this.#cutter.flush();
     this.#flushHead();
     return this.#take();
   }
 
   #kind(marker: string, tools: boolean): Reading {
+    const headed = this.#headed;
+    this.#headed = false;
     if (marker === invoking) {
       // The header is the name of the tool, which the call repeats.
       if (!tools) this.#flushHead();
@@ -74,7 +79,7 @@ class InklingRun implements ReasoningRun {
       this.#events.push({ type: 'text', text: invoking });
       return this.#call;
     }
-    const thought = marker === thinking && this.#head === '';
+    const thought = marker === thinking && !headed;
     this.#flushHead();
     if (marker === end || marker === '<|message_model|>') return this.#header;
     return thought ? this.#thought : this.#answer;

@@ -78,4 +78,25 @@ export const differences: readonly Difference[] = [
     vectors:
       /^reasoning_(basic|deepseek_r1|deepseek_v3_2|deepseek_v41|glm45|glm47|kimi_k2|nemotron_deci|nemotron_nano|qwen3|qwen3_coder|step3)\/partial_marker_at_end$/,
   },
+  {
+    reason: 'calls that 1.6.1 drops: several in one marker, one that holds the closing marker in a text, one without its message mark',
+    chunkings: both,
+    vectors: /^more_hermes\/(two in one|marker in string)$|^more_inkling\+inkling\/no message$/,
+  },
+  { reason: 'a JSON object with a name that is no function’s is an answer', chunkings: both, vectors: /^more_hermes\/bare name only$/ },
+  { reason: 'a call in text, whole too', chunkings: ['whole'], vectors: /^more_hermes\/bare in text$/ },
+  { reason: 'arguments of a demanded call come as far as they came', chunkings: both, vectors: /^more_hermes\/named (cut|trailing)$/ },
+  { reason: 'separators are no text', chunkings: ['per_token'], vectors: /^more_llama3_json\/spaced$/ },
+  {
+    reason: 'opening and closing markers are no text, whole too',
+    chunkings: ['whole'],
+    vectors:
+      /^more_hermes\+(deepseek_r1|deepseek_v3_2|kimi_k25|minimax_m2|nemotron_nano|step3)\/end open$|^more_deepseek_v4\+deepseek_v4\/in thought$/,
+  },
+  { reason: 'text around a thought that stands where none can, which 1.6.1 drops', chunkings: both, vectors: /^more_inkling\+inkling\/think call$/ },
+  {
+    reason: 'the channels of muse without its tool parser, which 1.6.1 does not read once tools are given',
+    chunkings: both,
+    vectors: /^more_hermes\+muse\/reasoning only call$/,
+  },
 ];

@@ -8,7 +8,8 @@ export interface FoundMarker {
 /**
  * Finds the first of several literal markers, and says how much of a text's end may be the beginning of one.
  *
- * No marker may begin another: which of the two it is could depend on how the text was cut into pieces.
+ * Where one marker begins another, which of the two it is can depend on how the text was cut into pieces: whoever uses such
+ * markers asks `begins` first.
  */
 export class MarkerSearch {
   readonly markers: readonly string[];
@@ -32,13 +33,19 @@ export class MarkerSearch {
     return found === null ? undefined : { marker: found[0], at: found.index, end: found.index + found[0].length };
   }
 
+  /** Whether the text from `at` to its end may be the beginning of a marker. */
+  begins(text: string, at: number): boolean {
+    if (text.length - at >= this.#longest) return false;
+    const rest = text.slice(at);
+    return this.markers.some((marker) => marker.length > rest.length && marker.startsWith(rest));
+  }
+
   /** How many of the last characters, none before `from`, may begin a marker that is still to come. */
   begun(text: string, from: number): number {
     const length = text.length;
     for (let at = Math.max(from, length - this.#longest + 1); at < length; at++) {
       if (!this.#first.has(text.charCodeAt(at))) continue;
-      const rest = text.slice(at);
-      if (this.markers.some((marker) => marker.startsWith(rest))) return length - at;
+      if (this.begins(text, at)) return length - at;
     }
     return 0;
   }

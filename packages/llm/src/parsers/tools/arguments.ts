@@ -39,7 +39,7 @@ export function typedText(raw: string, schema: Schema | undefined, style: Typing
   const text = raw.trim();
   if (style === 'loose' && text.toLowerCase() === 'null') return 'null';
   if (types === undefined) return JSON.stringify(raw);
-  if (text === 'null' && (types.has('null') || !types.has('string')) && (style !== 'listing' || types.size > 0)) return 'null';
+  if (text === 'null' && (types.has('null') || !types.has('string'))) return 'null';
   if (types.size === 0) return (style === 'listing' && /^[[{]/.test(text) ? compactJson(text) : undefined) ?? JSON.stringify(raw);
   if (style !== 'loose' && types.has('string')) return JSON.stringify(raw);
   for (const type of ['integer', 'number', 'boolean', 'object', 'array'] as const) {
@@ -52,8 +52,16 @@ export function typedText(raw: string, schema: Schema | undefined, style: Typing
 /** JSON text of an argument whose family writes JSON values bare and texts as they are. */
 export const jsonOrText = (raw: string): string => compactJson(raw) ?? JSON.stringify(raw);
 
-const yes: ReadonlySet<string> = new Set(['true', '1', 'yes', 'on']);
-const no: ReadonlySet<string> = new Set(['false', '0', 'no', 'off']);
+const yes: Readonly<Record<TypingStyle, ReadonlySet<string>>> = {
+  loose: new Set(['true']),
+  strict: new Set(['true', '1']),
+  listing: new Set(['true', '1', 'yes', 'on']),
+};
+const no: Readonly<Record<TypingStyle, ReadonlySet<string>>> = {
+  loose: new Set(['false']),
+  strict: new Set(['false', '0']),
+  listing: new Set(['false', '0', 'no', 'off']),
+};
 
 /** JSON text of a text in one type, or undefined; `only` where the schema allows no other. */
 type Reader = (text: string, style: TypingStyle, only: boolean) => string | undefined;
@@ -67,8 +75,8 @@ const readers: Readonly<Record<'integer' | 'number' | 'boolean' | 'object' | 'ar
   },
   boolean: (text, style, only) => {
     const word = text.toLowerCase();
-    if (style === 'loose') return word === 'true' ? word : word === 'false' || only ? 'false' : undefined;
-    return yes.has(word) ? 'true' : no.has(word) ? 'false' : undefined;
+    if (yes[style].has(word)) return 'true';
+    return no[style].has(word) || (style === 'loose' && only) ? 'false' : undefined;
   },
   object: json,
   array: (text, style) => {

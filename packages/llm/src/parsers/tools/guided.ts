@@ -19,6 +19,8 @@ export class GuidedRun implements ToolParserRun {
   #reading: 'lead' | 'object' | 'arguments' | 'tail' | 'between' | 'behind' = 'lead';
   #lead = '';
   #bracket = '';
+  /** Whether the calls are a list's. */
+  #listed = false;
   #scan = new JsonScan();
   #item: ItemHead | undefined;
   #call = 0;
@@ -36,6 +38,7 @@ export class GuidedRun implements ToolParserRun {
   end(): readonly ParserEvent[] {
     if (this.#reading === 'arguments') this.#events.finish(this.#call);
     else if (this.#reading === 'lead') this.#events.text(this.#lead + this.#bracket);
+    else if (this.#reading === 'object') this.#events.text(this.#lead + (this.#item?.text ?? ''));
     return this.#events.close();
   }
 
@@ -52,7 +55,7 @@ export class GuidedRun implements ToolParserRun {
 
   /** Behind an object: the next one, the list's end, or text. */
   #between(at: number, char: string): number {
-    if (this.#bracket === '' || !' \n\r\t,{]}'.includes(char)) {
+    if (!this.#listed || !' \n\r\t,{]}'.includes(char)) {
       this.#reading = 'behind';
       return at;
     }
@@ -93,7 +96,10 @@ export class GuidedRun implements ToolParserRun {
 
   #open(): void {
     this.#reading = 'object';
-    this.#item = new ItemHead();
+    this.#listed ||= this.#bracket !== '';
+    this.#lead += this.#bracket;
+    this.#bracket = '';
+    this.#item = new ItemHead((name) => this.#wants(name));
     this.#scan = new JsonScan();
   }
 
@@ -105,14 +111,31 @@ export class GuidedRun implements ToolParserRun {
       this.#scan = new JsonScan();
       return from;
     }
-    if (item.ended) {
-      for (const call of callsOf(item.text) ?? []) this.#events.call(call);
-      this.#reading = 'between';
-    }
+    if (item.ended) this.#whole(item);
     return from;
   }
 
+  /** An object whose name came last, or that is no call: then all of it is text. */
+  #whole(item: ItemHead): void {
+    const calls = callsOf(item.text);
+    if (calls === undefined) {
+      this.#events.text(this.#lead + item.text);
+      this.#lead = '';
+      this.#reading = 'behind';
+      return;
+    }
+    this.#lead = '';
+    for (const call of calls) if (this.#wants(call.name)) this.#events.call(call);
+    this.#reading = 'between';
+  }
+
+  /** Where one function was demanded, calls of others are dropped (1.6.1). */
+  #wants(name: string): boolean {
+    return this.#named === undefined || this.#named === name;
+  }
+
   #begin(name: string): void {
+    this.#lead = '';
     this.#call = this.#events.start(name);
     this.#reading = 'arguments';
   }
@@ -142,6 +165,7 @@ function nextBrace(text: string, from: number): number {
 
 /** Follows an object up to its arguments, or to its end where the name comes last. */
 class ItemHead {
+  /** What was read before somebody else read the arguments. */
   text = '';
   name: string | undefined;
   ended = false;
@@ -150,10 +174,21 @@ class ItemHead {
   #escaped = false;
   #key: string | undefined;
   #value = false;
+  readonly #wants: (name: string) => boolean;
+
+  constructor(wants: (name: string) => boolean) {
+    this.#wants = wants;
+  }
 
   /** Whether the value of the arguments comes next. */
   get atArguments(): boolean {
-    return this.#depth === 1 && this.#value && (this.#key === 'parameters' || this.#key === 'arguments');
+    return (
+      this.name !== undefined &&
+      this.#wants(this.name) &&
+      this.#depth === 1 &&
+      this.#value &&
+      (this.#key === 'parameters' || this.#key === 'arguments')
+    );
   }
 
   /** Reads up to the arguments or the object's end. */
@@ -161,7 +196,7 @@ class ItemHead {
     let at = from;
     for (; at < text.length && !this.ended; at++) {
       const char = text[at] as string;
-      if (this.name !== undefined && this.atArguments && char === '{') break;
+      if (this.atArguments && char === '{') break;
       this.#read(char);
     }
     this.text += text.slice(from, at);

@@ -29,13 +29,18 @@ export function jsonFamily(family: JsonFamily): ToolParser {
     ...family,
     bare,
     opens: new MarkerSearch(family.open),
+    starts: new MarkerSearch(bare ? [...family.open, '{', '['] : family.open),
     closes: new MarkerSearch(family.close ?? []),
   };
-  return { start: (tools, { uuid, demanded }) => new JsonRun(demanded === true ? { ...rules, bare: false } : rules, tools, uuid) };
+  return {
+    start: (tools, { uuid, demanded }) => new JsonRun(demanded === true ? { ...rules, bare: false, starts: rules.opens } : rules, tools, uuid),
+  };
 }
 
 interface Rules extends JsonFamily {
   readonly opens: MarkerSearch;
+  /** What ends text: a marker, or the beginning of what may be a call without one. */
+  readonly starts: MarkerSearch;
   readonly closes: MarkerSearch;
   readonly bare: boolean;
 }
@@ -92,26 +97,26 @@ class JsonRun implements ToolParserRun {
   }
 
   #inText(text: string, at: number): number {
-    const { opens, bare } = this.#rules;
-    const found = opens.find(text, at);
-    const brace = bare ? firstBrace(text, at) : -1;
-    if (found !== undefined && (brace < 0 || found.at <= brace)) {
-      if (found.at > at) this.#events.text(text.slice(at, found.at));
-      this.#events.markup();
-      this.#enter('value', found.marker);
-      return found.end;
-    }
-    const limit = brace < 0 ? text.length : brace;
-    const begun = opens.begun(text, at);
-    const whole = Math.min(limit, text.length - begun);
-    if (whole > at) this.#events.text(text.slice(at, whole));
-    if (begun > 0 && text.length - begun <= limit) {
+    const { opens, starts } = this.#rules;
+    const found = starts.find(text, at);
+    if (found === undefined) {
+      const begun = opens.begun(text, at);
+      if (text.length - begun > at) this.#events.text(text.slice(at, text.length - begun));
       this.#held = text.slice(text.length - begun);
       return text.length;
     }
-    if (brace < 0) return text.length;
-    this.#enter('bare', '');
-    return brace;
+    if (found.at > at) this.#events.text(text.slice(at, found.at));
+    if (found.marker === '{' || found.marker === '[') {
+      if (opens.begins(text, found.at)) {
+        this.#held = text.slice(found.at);
+        return text.length;
+      }
+      this.#enter('bare', '');
+      return found.at;
+    }
+    this.#events.markup();
+    this.#enter('value', found.marker);
+    return found.end;
   }
 
   #enter(mode: 'value' | 'bare', marker: string): void {
@@ -199,10 +204,4 @@ class JsonRun implements ToolParserRun {
     this.#mode = 'text';
     return from;
   }
-}
-
-function firstBrace(text: string, from: number): number {
-  const brace = text.indexOf('{', from);
-  const bracket = text.indexOf('[', from);
-  return brace < 0 ? bracket : bracket < 0 ? brace : Math.min(brace, bracket);
 }
