@@ -146,7 +146,7 @@ describe('markers that are tokens', () => {
   });
 
   test('the vocabulary says which they are', () => {
-    const encode = (text: string): readonly number[] => (text === '<|call|>' ? [7] : [...text].map(() => 0));
+    const encode = (text: string): number[] => (text === '<|call|>' ? [7] : [...text].map(() => 0));
     expect(modelParsers({ toolParser: 'harmony' }, { tokenizer: { encode } }).marks).toEqual(new Map([[7, '<|call|>']]));
     expect(modelParsers({ toolParser: 'hermes' }, { tokenizer: { encode } }).marks).toBeUndefined();
   });
