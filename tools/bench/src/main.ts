@@ -9,6 +9,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- kv-router [--calls 2000] [--seconds 4]                 decisions, publishers, and a router under full event load
        npm run bench -- receipts [--count 2000]                                what a route receipt costs a decision
+       npm run bench -- parsers [--count 400000]                               what reading tool calls and thoughts costs a chunk
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
        npm run bench -- http-kinds [--requests 100000]                          heap over requests of every kind, good and bad
        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
@@ -57,6 +58,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'receipts') {
   const { receipts } = await import('./receipts.ts');
   receipts({ decisions: Number(values.count ?? '2000') });
+} else if (positionals[0] === 'parsers') {
+  const { parsers } = await import('./parsers.ts');
+  parsers({ chunks: Number(values.count ?? '400000') });
 } else if (positionals[0] === 'http-memory') {
   const { httpMemory } = await import('./http-memory.ts');
   await httpMemory({ model: values.model, requests: Number(values.requests) });
