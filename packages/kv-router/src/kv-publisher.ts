@@ -190,7 +190,10 @@ export class KvPublisher implements AsyncDisposable {
       // Once a thousand: an engine of another version would fill the log.
       if (why !== undefined && refused++ % 1_000 === 0) log.warn({ zmq: source.zmq, why, refused }, "dropped an engine's event message");
     };
-    this.#stack.use(await openEngineSocket(source, { onMessage, log }));
+    const onRestart = (): void => {
+      for (const message of relay.restart()) this.#send(message);
+    };
+    this.#stack.use(await openEngineSocket(source, { onMessage, onRestart, log }));
   }
 
   #checkOwn(verb: string): void {

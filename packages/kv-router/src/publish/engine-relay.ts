@@ -15,6 +15,7 @@ export class EngineRelay {
   readonly #options: ConvertOptions;
   readonly #filter = new EngineFilter();
   readonly #pipeline: EventPipeline;
+  readonly #ranks = new Set<number>();
 
   constructor(workerId: bigint, options: ConvertOptions, pipeline: EventPipeline = new EventPipeline(workerId)) {
     this.#options = options;
@@ -32,11 +33,21 @@ export class EngineRelay {
     } catch (error) {
       return { messages: [], refused: error instanceof Error ? error.message : String(error) };
     }
+    this.#ranks.add(batch.dpRank);
     const changes = batch.events.flatMap((event) => {
       const kept = this.#filter.keep(event, batch.dpRank);
       return kept === undefined ? [] : [this.#convert(kept, batch.dpRank)];
     });
     return { messages: toMessages(this.#pipeline.push(changes)) };
+  }
+
+  /** The engine has begun anew: each of its ranks is empty. The messages that say so. */
+  restart(): readonly (readonly RouterEvent[])[] {
+    const changes = [...this.#ranks].map((dpRank): PendingChange => {
+      this.#filter.keep({ type: 'cleared' }, dpRank);
+      return { dpRank, tier: 'device', change: { type: 'cleared' } };
+    });
+    return toMessages(this.#pipeline.push(changes));
   }
 
   #convert(kept: KeptEvent, dpRank: number): PendingChange {
