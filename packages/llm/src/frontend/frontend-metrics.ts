@@ -4,7 +4,15 @@ import type { WireCard } from '../model/wire-card.ts';
 import { buckets } from './metric-buckets.ts';
 
 /** Which route a request came in by, as the `endpoint` label names it. */
-export type CountedEndpoint = 'chat_completions' | 'classify' | 'completions' | 'embeddings' | 'pooling' | 'rerank';
+export type CountedEndpoint =
+  | 'anthropic_messages'
+  | 'chat_completions'
+  | 'classify'
+  | 'completions'
+  | 'embeddings'
+  | 'pooling'
+  | 'rerank'
+  | 'responses';
 
 /** How a request ended, as the `error_type` label names it; empty for success. */
 export type ErrorType = '' | 'cancelled' | 'internal' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable' | 'validation';

@@ -2,6 +2,7 @@ import type { ServingModel } from '../frontend/serving-model.ts';
 import type { AnswerChunk, CallDelta } from '../stages/parse-answer.ts';
 import type { TextChunk } from '../stages/to-text.ts';
 import type { AnswerFacts } from './answer-facts.ts';
+import type { Failure } from './errors.ts';
 import { dispatchEvents } from './dispatch-events.ts';
 import { chatLogprobs, type TokenNames } from './logprobs.ts';
 import type { HttpSettings } from './settings.ts';
@@ -25,6 +26,8 @@ export interface EventWriter<Chunk = TextChunk> {
   chunk(chunk: Chunk): string;
   /** Text of the events behind the last chunk. */
   end(): string;
+  /** Text of the events that end an answer which has failed; without it the error is told as chats tell it. */
+  failed?(told: Failure): string;
 }
 
 /** What a chat answer needs to know beside. */

@@ -7,7 +7,7 @@ import type { Placed } from '../frontend/serving-model.ts';
 import type { TextChunk } from '../stages/to-text.ts';
 import { AnswerFailed, clientLeft } from './answer-failed.ts';
 import type { EventWriter } from './chat-answer.ts';
-import { failureOf, fromWorker, overloadedAs, streamFailure } from './errors.ts';
+import { type Failure, failureOf, fromWorker, overloadedAs, streamFailure } from './errors.ts';
 import { eventStream } from './event-stream.ts';
 import { named } from './request-facts.ts';
 import type { RouteParts } from './routes/parts.ts';
@@ -89,8 +89,9 @@ export async function sendEvents<Chunk extends Counted>(
     if (!stream.begun && (http.errorPeekMs !== undefined || !hasBegun(error)))
       throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
     stream.begin();
-    response.end(streamFailure(error) + sseEnd);
-    throw new AnswerFailed(failureOf(error, { first: false }), error);
+    const told = failureOf(error, { first: false });
+    response.end((writer.failed?.(told) ?? streamFailure(error)) + sseEnd);
+    throw new AnswerFailed(told, error);
   }
 }
 
@@ -105,10 +106,13 @@ function hasBegun(thrown: unknown): boolean {
   return fromWorker(error) || error.code === 'response_timeout';
 }
 
+/** Gives a failure the body that a door's clients expect. */
+export type ShapeFailure = (told: Failure) => Failure;
+
 /** Ends a request that has failed: counts it, logs what the client is not told, and answers unless an answer has begun. Gives the status. */
 export function settleFailure(
   thrown: unknown,
-  options: { reply: FastifyReply; record: RequestRecord | undefined; parts: RouteParts; id: string },
+  options: { reply: FastifyReply; record: RequestRecord | undefined; parts: RouteParts; id: string; shaped?: ShapeFailure | undefined },
 ): number {
   const { reply, record, parts, id } = options;
   const told = overloadedAs(thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false }), parts.overloadStatus);
@@ -119,7 +123,7 @@ export function settleFailure(
     reason: errorTable[cause.code].reason,
   });
   if (told.status >= 500) parts.log.warn({ request: id, status: told.status, error: String(cause) }, 'a request failed');
-  if (!reply.sent) void send(reply, told);
+  if (!reply.sent) void send(reply, options.shaped?.(told) ?? told);
   return told.status;
 }
 

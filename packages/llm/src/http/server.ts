@@ -5,7 +5,8 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { countAnswers, limitAnswers } from './admission.ts';
 import { BodyReader, discard, readBodies } from './body.ts';
 import { Connections } from './connections.ts';
-import { failure, failureOf, overloadedAs, unsupportedMedia } from './errors.ts';
+import { type Failure, failure, failureOf, overloadedAs, unsupportedMedia } from './errors.ts';
+import type { ShapeFailure } from './exchange.ts';
 import { answerBrokenRequests } from './broken-requests.ts';
 import type { GateLimits } from './gate.ts';
 import { send } from './send.ts';
@@ -168,14 +169,18 @@ function refuseTheRest(server: FastifyInstance, parts: RouteParts, bodyLimit: nu
     // Refused before its body was read. The parser's own word on the connection is not one of HTTP/2.
     if (request.raw.httpVersionMajor > 1) void reply.removeHeader('connection');
     if (!request.raw.complete) discard(request.raw, bodyLimit);
-    const { refusesInText } = request.routeOptions.config as { refusesInText?: boolean };
-    if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return send(reply, failureOf(unsupportedMedia(refusesInText === true), { first: false }));
-    if (error.statusCode === 400) return send(reply, failure(400, 'Invalid request'));
+    const { refusesInText, shaped = (told: Failure): Failure => told } = request.routeOptions.config as {
+      refusesInText?: boolean;
+      shaped?: ShapeFailure;
+    };
+    if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+      return send(reply, shaped(failureOf(unsupportedMedia(refusesInText === true), { first: false })));
+    if (error.statusCode === 400) return send(reply, shaped(failure(400, 'Invalid request')));
     const told = DynamoError.is(error) ? failureOf(error, { first: false }) : undefined;
     const knob = DynamoError.is(error) ? error.data['knob'] : undefined;
     if (typeof knob === 'string') parts.metrics.refused(knob);
     if (told === undefined) parts.log.error({ url: request.url, error: String(error) }, 'a route failed');
-    return send(reply, overloadedAs(told ?? failureOf(error, { first: false }), parts.overloadStatus));
+    return send(reply, shaped(overloadedAs(told ?? failureOf(error, { first: false }), parts.overloadStatus)));
   });
 }
 

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestRecord } from '../frontend/frontend-metrics.ts';
 import type { Surface } from '../frontend/serving-model.ts';
 import { unsupportedMedia } from './errors.ts';
-import { settleFailure } from './exchange.ts';
+import { settleFailure, type ShapeFailure } from './exchange.ts';
 import { echoRequestId, requestId } from './request-facts.ts';
 import { type AskedFor, httpTellers, tellHttpRequest } from './request-story.ts';
 import type { RouteParts } from './routes/parts.ts';
@@ -26,6 +26,8 @@ export interface TextRoute {
   readonly answer: (exchange: TextExchange) => Promise<void>;
   /** Bodies that are no JSON are refused in plain text there. */
   readonly refusesInText?: boolean;
+  /** Gives failures another body than the flat one of spec llm 0.1. */
+  readonly shaped?: ShapeFailure;
 }
 
 /** Adds a route whose answers are text: its id, its counting and the end of every failure are the same for all. */
@@ -35,7 +37,7 @@ export function textRoute(server: FastifyInstance, parts: RouteParts, route: Tex
     route.path,
     // Before the body is read: without a live model of its kind the route is not there (spec llm 3.1).
     {
-      config: { refusesInText: route.refusesInText === true },
+      config: { refusesInText: route.refusesInText === true, shaped: route.shaped },
       onRequest: (_request, reply, done) => (parts.models.has(route.surface) ? done() : void reply.code(404).send()),
     },
     async (request, reply) => {
@@ -54,7 +56,7 @@ export function textRoute(server: FastifyInstance, parts: RouteParts, route: Tex
         record?.end({});
         story.end(200);
       } catch (error) {
-        story.end(settleFailure(error, { reply, record, parts, id }), error);
+        story.end(settleFailure(error, { reply, record, parts, id, shaped: route.shaped }), error);
       }
       return reply;
     },

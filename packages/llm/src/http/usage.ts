@@ -15,13 +15,16 @@ export class UsageCount {
   #prompt: number;
   #completion = 0;
   #details: unknown;
+  readonly #told: boolean;
   /** Counted for models with a reasoning parser. */
   #reasoning: number | undefined;
   /** True once a finish reason came: an answer without one has no usage. */
   finished = false;
 
-  constructor(promptTokens: number, options: { reasoning?: boolean } = {}) {
+  /** `told`: the worker says how many tokens it made, as their ids are not known here. */
+  constructor(promptTokens: number, options: { reasoning?: boolean; told?: boolean } = {}) {
     this.#prompt = promptTokens;
+    this.#told = options.told === true;
     if (options.reasoning === true) this.#reasoning = 0;
   }
 
@@ -31,6 +34,7 @@ export class UsageCount {
     if (chunk.finishReason !== undefined) this.finished = true;
     if (chunk.usage === undefined) return;
     this.#prompt = chunk.usage.promptTokens;
+    if (this.#told) this.#completion = chunk.usage.completionTokens;
     this.#details = chunk.usage.promptTokensDetails ?? this.#details;
   }
 
