@@ -1,5 +1,15 @@
 export { Llm } from './llm.ts';
 export type { Frontend, FrontendLimits, FrontendOptions } from './frontend/frontend.ts';
+export type {
+  ChatChunk,
+  ChatRequest,
+  CompletionChunk,
+  CompletionRequest,
+  EmbeddingRequest,
+  EmbeddingResponse,
+  InjectRequest,
+  InjectResponse,
+} from './frontend/calls.ts';
 export type { HttpOptions } from './http/settings.ts';
 export type { CardOptions } from './model/card.ts';
 export type {

@@ -27,7 +27,7 @@ export const surfaces: Readonly<Record<string, Surface>> = {
     ],
   },
   multimodal: { budget: { values: 1, types: 7 } },
-  llm: { budget: { values: 1, types: 16 } },
+  llm: { budget: { values: 1, types: 18 } },
   internal: {},
 };
 

@@ -1,6 +1,6 @@
 import { loadPolicyFile, resolveOptions } from '@dynamo/kv-router/internal';
 import type { KvRouterOptions } from '@dynamo/kv-router';
-import type { DistributedRuntime, PolicyName } from '@dynamo/runtime';
+import type { CallOptions, DistributedRuntime, Handler, Logger, PolicyName } from '@dynamo/runtime';
 import { DynamoError } from '@dynamo/runtime';
 import { speakingFor, tracerOf } from '@dynamo/runtime/internal';
 import { ApiKeys } from '../access/api-keys.ts';
@@ -9,19 +9,36 @@ import { Access } from '../http/access.ts';
 import { AdminRelay } from '../http/admin-relay.ts';
 import { loadHttpTls } from '../http/tls.ts';
 import { RunningAnswers } from '../http/running.ts';
-import { openHttpServer } from '../http/server.ts';
+import { type HttpServer, openHttpServer } from '../http/server.ts';
 import { defaultReaderMs } from '../http/sse.ts';
 import { type HttpOptions, settleHttp } from '../http/settings.ts';
+import type { CardOptions } from '../model/card.ts';
+import type { Engine } from '../worker/engine.ts';
+import type {
+  ChatChunk,
+  ChatRequest,
+  CompletionChunk,
+  CompletionRequest,
+  EmbeddingRequest,
+  EmbeddingResponse,
+  InjectRequest,
+  InjectResponse,
+} from './calls.ts';
+import { EngineModel } from './engine-model.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
 import type { Siblings } from './siblings.ts';
-import { modelFileStore } from './model-files.ts';
+import { type ModelFileStore, modelFileStore } from './model-files.ts';
 import { ModelWatcher } from './model-watcher.ts';
+import { ProgramCalls } from './program-calls.ts';
+import type { ModelDirectory } from './serving-model.ts';
 
 /** How a frontend listens and what it serves; every member is optional. */
 export interface FrontendOptions {
-  /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one. With `reusePort` several processes listen on one port. */
-  http?: { host?: string; port?: number; reusePort?: boolean; tls?: { certPath?: string; keyPath?: string; clientCaPath?: string } } & HttpOptions;
+  /** Where it listens; default `0.0.0.0:8000`. Port 0 takes a free one, and `false` none: then the program alone asks. With `reusePort` several processes listen on one port. */
+  http?:
+    | false
+    | ({ host?: string; port?: number; reusePort?: boolean; tls?: { certPath?: string; keyPath?: string; clientCaPath?: string } } & HttpOptions);
   /**
    * Who may ask. With `keysPath` every route but `/live` and `/health` needs a key of that file, which is read again when it changes.
    * `admin` says to whom `/busy_threshold` is open: to keys with admin rights (`guarded`, the default), or to everybody (`open`), as in 1.6.1.
@@ -42,6 +59,26 @@ export interface FrontendOptions {
   namespace?: string;
   /** Only the models of namespaces that begin with this; wins over `namespace`. */
   namespacePrefix?: string;
+  /**
+   * An engine in this very process, in place of workers that discovery shows: its model is ready when the frontend is. `model` is
+   * its folder, `run` the engine, and the other members are those of `Llm.serve`.
+   */
+  engine?: { model: string; run: Engine | Handler<never, unknown> } & CardOptions;
+  /**
+   * Routes of the program's own, with plain paths. `answer` gives a value that is sent as JSON, or a `{ status, body }`; it is told
+   * the query, headers and body, which models can be asked for, and whether the frontend drains.
+   */
+  routes?: readonly {
+    path: string;
+    method?: 'GET' | 'POST';
+    answer(asked: {
+      query: Readonly<Record<string, string | readonly string[] | undefined>>;
+      headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+      body: string;
+      draining: boolean;
+      models: readonly string[];
+    }): unknown;
+  }[];
   /** Folder that stands in for model files which can't be read where their card says. */
   modelPath?: string;
   /** First part of every metric's name; default `dynamo_frontend`. */
@@ -78,20 +115,34 @@ export interface FrontendLimits {
 
 /** An HTTP frontend that serves every model that discovery shows. Disposing refuses new requests and drains the running ones. */
 export interface Frontend extends AsyncDisposable {
-  /** `http://host:port`. */
+  /** `http://host:port`; empty where it listens nowhere. */
   readonly address: string;
   /** Names of the models that can be asked for now, aliases among them. */
   readonly models: readonly string[];
   /** Settles when the frontend has closed. */
   readonly closed: Promise<void>;
+  /**
+   * Asks a model from within the program: the pipeline of `/v1/chat/completions` without HTTP, counted in the same metrics.
+   * Sends on the first pull; leaving the loop stops the engine. API keys and the limit of concurrent requests are not for it.
+   *
+   * @throws DynamoError `invalid_argument` for what HTTP refuses with 400, `not_found` for an unknown model, and whatever a worker reports.
+   */
+  chat(request: ChatRequest, options?: CallOptions): AsyncIterable<ChatChunk>;
+  /** The same for `/v1/completions`. */
+  complete(request: CompletionRequest, options?: CallOptions): AsyncIterable<CompletionChunk>;
+  /** The same for `/v1/embeddings`. */
+  embed(request: EmbeddingRequest, options?: CallOptions): Promise<EmbeddingResponse>;
+  /** Answers an HTTP request that came over no socket, as the server would: with its checks of keys, its limits, and its statuses. */
+  inject(request: InjectRequest): Promise<InjectResponse>;
 }
 
 /** Opens a frontend on a runtime; it closes with the runtime. */
 export async function openFrontend(runtime: DistributedRuntime, options: FrontendOptions = {}, siblings?: Siblings): Promise<Frontend> {
-  const port = options.http?.port ?? 8000;
+  const listening = options.http === false ? {} : (options.http ?? {});
+  const port = listening.port ?? 8000;
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new DynamoError('invalid_argument', `http.port must be between 0 and 65535, got ${port}`, { data: { port } });
-  const http = settleHttp(options.http);
+  const http = settleHttp(listening);
   await using undo = new AsyncDisposableStack();
   const metrics = undo.use(
     new FrontendMetrics({
@@ -100,35 +151,15 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       ...(options.metricsPrefix === undefined ? {} : { prefix: options.metricsPrefix }),
     }),
   );
-  const instances = undo.use(new LiveInstances(runtime));
   const limits = options.limits ?? {};
   checkLimits(limits);
-  const router = await checkedRouter(options.router ?? {});
-  const models = undo.use(
-    new ModelWatcher(
-      {
-        runtime,
-        router,
-        migration: {
-          limit: options.migrationLimit ?? 0,
-          ...(options.migrationMaxSequence === undefined ? {} : { maxSequence: options.migrationMaxSequence }),
-        },
-        patience: limits,
-        onMove: (model, kind) => metrics.moved(model, kind),
-        files: undo.use(modelFileStore(options.modelPath === undefined ? {} : { modelPath: options.modelPath })),
-      },
-      {
-        filter: {
-          ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
-          ...(options.namespacePrefix === undefined ? {} : { namespacePrefix: options.namespacePrefix }),
-        },
-        ...(options.router?.overload === undefined ? {} : { overload: options.router.overload }),
-        events: { added: (card) => metrics.setModel(card), removed: (name) => metrics.removeModel(name) },
-      },
-    ),
-  );
+  const files = undo.use(modelFileStore(options.modelPath === undefined ? {} : { modelPath: options.modelPath }));
   const log = speakingFor(runtime.log, 'dynamo_llm');
-  const tls = await loadHttpTls(options.http?.tls ?? {});
+  const { models, health } =
+    options.engine === undefined
+      ? await discovered(runtime, options, { undo, metrics, files })
+      : await ownEngine(options.engine, { metrics, files, log, limits });
+  const tls = await loadHttpTls(listening.tls ?? {});
   const { keysPath, admin = 'guarded' } = options.access ?? {};
   const keys = keysPath === undefined ? undefined : undo.use(await ApiKeys.open({ path: keysPath, log, now: () => performance.now() }));
   if (keys !== undefined && siblings !== undefined) undo.use(new SharedSpending(keys, siblings));
@@ -144,13 +175,15 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     running: new RunningAnswers(limits.readerMs ?? defaultReaderMs),
     overloadStatus: limits.overloadStatus ?? 529,
     scrape: () => (siblings === undefined ? metrics.text() : siblings.metrics()),
-    health: () => instances.health(),
+    health,
   };
   const server = undo.use(
     await openHttpServer(parts, {
-      host: options.http?.host ?? '0.0.0.0',
+      listens: options.http !== false,
+      ownRoutes: options.routes ?? [],
+      host: listening.host ?? '0.0.0.0',
       port,
-      reusePort: options.http?.reusePort ?? false,
+      reusePort: listening.reusePort ?? false,
       tls,
       bodyLimitMb: options.bodyLimitMb ?? 45,
       bodiesLimitMb: limits.bodiesMb ?? 1_024,
@@ -162,8 +195,53 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       drainMs: options.drainMs ?? 30_000,
     }),
   );
-  log.info({ address: server.address }, 'the frontend listens');
-  return owned(runtime, { kept: undo.move(), address: server.address, models });
+  const calls = undo.use(new ProgramCalls(parts, { drainMs: options.drainMs ?? 30_000 }));
+  if (server.address !== '') log.info({ address: server.address }, 'the frontend listens');
+  return owned(runtime, { kept: undo.move(), server, models, calls });
+}
+
+/** Models, and what `/health` says. */
+interface Offered {
+  readonly models: ModelDirectory;
+  readonly health: () => string;
+}
+
+/** Every model that discovery shows. */
+async function discovered(
+  runtime: DistributedRuntime,
+  options: FrontendOptions,
+  { undo, metrics, files }: { undo: AsyncDisposableStack; metrics: FrontendMetrics; files: ModelFileStore },
+): Promise<Offered> {
+  const instances = undo.use(new LiveInstances(runtime));
+  const router = await checkedRouter(options.router ?? {});
+  const { migrationMaxSequence: maxSequence, namespace, namespacePrefix } = options;
+  const models = new ModelWatcher(
+    {
+      runtime,
+      router,
+      migration: { limit: options.migrationLimit ?? 0, ...(maxSequence === undefined ? {} : { maxSequence }) },
+      patience: options.limits ?? {},
+      onMove: (model, kind) => metrics.moved(model, kind),
+      files,
+    },
+    {
+      filter: { ...(namespace === undefined ? {} : { namespace }), ...(namespacePrefix === undefined ? {} : { namespacePrefix }) },
+      ...(options.router?.overload === undefined ? {} : { overload: options.router.overload }),
+      events: { added: (card) => metrics.setModel(card), removed: (name) => metrics.removeModel(name) },
+    },
+  );
+  undo.use(models);
+  return { models, health: () => instances.health() };
+}
+
+/** The one model of an engine in this process. */
+async function ownEngine(
+  engine: NonNullable<FrontendOptions['engine']>,
+  { metrics, files, log, limits }: { metrics: FrontendMetrics; files: ModelFileStore; log: Logger; limits: FrontendLimits },
+): Promise<Offered> {
+  const models = await EngineModel.open(engine, { files, log, patience: limits });
+  metrics.setModel(models.card);
+  return { models, health: () => '{"status":"healthy","endpoints":[],"instances":[]}' };
 }
 
 /** Says what is wrong with the router's options before any worker comes, and reads the policy file once for all of them. */
@@ -196,7 +274,10 @@ function checkLimits(limits: FrontendLimits): void {
   }
 }
 
-function owned(runtime: DistributedRuntime, parts: { kept: AsyncDisposableStack; address: string; models: ModelWatcher }): Frontend {
+function owned(
+  runtime: DistributedRuntime,
+  parts: { kept: AsyncDisposableStack; server: HttpServer; models: ModelDirectory; calls: ProgramCalls },
+): Frontend {
   const closed = Promise.withResolvers<void>();
   const close = async (): Promise<void> => {
     try {
@@ -208,11 +289,15 @@ function owned(runtime: DistributedRuntime, parts: { kept: AsyncDisposableStack;
   };
   let closing: Promise<void> | undefined;
   const frontend: Frontend = {
-    address: parts.address,
+    address: parts.server.address,
     get models() {
       return parts.models.list().map(({ id }) => id);
     },
     closed: closed.promise,
+    chat: (request, call) => parts.calls.chat(request, call),
+    complete: (request, call) => parts.calls.complete(request, call),
+    embed: (request, call) => parts.calls.embed(request, call),
+    inject: (request) => parts.server.inject(request),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   };
   const ownership = runtime.own(frontend);

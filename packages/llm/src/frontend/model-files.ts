@@ -7,6 +7,7 @@ import type { CardFile, WireCard } from '../model/wire-card.ts';
 import { type ChatTemplate, chatTemplateFromFiles, type TemplateFiles } from '../template/chat-template.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { type LongTextEncoder, longTextEncoder } from '../tokenizer/long-text.ts';
+import { countTokens, vocabularyOf } from '../tokenizer/vocabulary-size.ts';
 import { type Surroundings, surroundingsOf } from '../tokenizer/surroundings.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelFiles } from './serving-model.ts';
@@ -26,6 +27,8 @@ interface Encoders {
   readonly tokenizer: Tokenizer;
   readonly long: LongTextEncoder;
   readonly around: Surroundings;
+  /** How many tokens the tokenizer has, those that were added to it among them. */
+  readonly size: number;
 }
 
 /** Tokenizers are large: models with the same tokenizer file share one. */
@@ -44,7 +47,7 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
     const json = parse(await read(file), file);
     const tokenizer = loadTokenizer(json, config);
     const long = threads.use(longTextEncoder(async () => ({ tokenizer: (await read(file)).toString('utf8'), config: JSON.stringify(config) })));
-    const encoders = { tokenizer, long, around: surroundingsOf(json) };
+    const encoders = { tokenizer, long, around: surroundingsOf(json), size: countTokens(json) };
     shared.set(key, new WeakRef(encoders));
     return encoders;
   }
@@ -72,6 +75,7 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
           ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) })
           : undefined,
         eosTokenIds: await eosOf(card, read),
+        vocabularySize: Math.max(encoders.size, (await configuredVocabulary(card, read)) ?? 0),
       };
     },
     [Symbol.asyncDispose]: () => threads.disposeAsync(),
@@ -83,6 +87,12 @@ function templateOf(card: WireCard, files: TemplateFiles): ChatTemplate {
   const template = chatTemplateFromFiles(files);
   if (template !== undefined) return template;
   throw new DynamoError('not_found', `model '${card.display_name}' offers chat and has no chat template: tokenizer_config.json has no chat_template`);
+}
+
+/** Checkpoints pad their vocabulary, and engines take every id of it: the larger of its size and the tokenizer's counts (observed in 1.6.1). */
+async function configuredVocabulary(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<number | undefined> {
+  const file = card.model_info?.hf_config_json;
+  return file === undefined ? undefined : vocabularyOf(parse(await read(file), file));
 }
 
 async function eosOf(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<readonly number[]> {

@@ -18,6 +18,8 @@ export interface ModelFiles {
   readonly template: ChatTemplate | undefined;
   /** End-of-sequence ids in the order of generation_config.json, or of config.json where that has none (spec llm 2.1). */
   readonly eosTokenIds: readonly number[];
+  /** How many token ids there are: as many as the tokenizer has, or config.json says where that is more. */
+  readonly vocabularySize: number;
   /** Ids of a text with those that the tokenizer puts around it, such as a beginning of text. */
   encodeWhole(text: string): readonly number[] | Promise<readonly number[]>;
   /** Ids of a text: at once for a short one, beside the event loop for a long one. */

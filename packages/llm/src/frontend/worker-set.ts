@@ -291,7 +291,8 @@ export class WorkerSet implements AsyncDisposable {
   }
 }
 
-function parsersOf(card: WireCard): { toolParser?: string; reasoningParser?: string } {
+/** The parsers that a card names. */
+export function parsersOf(card: WireCard): { toolParser?: string; reasoningParser?: string } {
   const { tool_call_parser: tool, reasoning_parser: reasoning } = card.runtime_config;
   return { ...(typeof tool === 'string' ? { toolParser: tool } : {}), ...(typeof reasoning === 'string' ? { reasoningParser: reasoning } : {}) };
 }

@@ -12,11 +12,12 @@ import type { AnswerChunk } from '../stages/parse-answer.ts';
 import { renderPrompt } from '../template/render-prompt.ts';
 import { agentContext, type InputTrigger } from './agent-context.ts';
 import { AnswerFacts } from './answer-facts.ts';
+import type { Asking } from './asking.ts';
 import type { ChatShape, EventWriter } from './chat-answer.ts';
 import { type Answering, sendEvents, sendWhole } from './exchange.ts';
 import { readPassed } from './passed-answer.ts';
 import { answerChunks } from './passed-chunks.ts';
-import { answerTokens, callOf, modelFor, pinnedInstance, wantedFields } from './request-facts.ts';
+import { answerTokens, callOf, knownTokens, modelFor, pinnedInstance, wantedFields } from './request-facts.ts';
 import type { TextExchange } from './text-route.ts';
 import { UsageCount } from './usage.ts';
 import { itemsOfWorker } from './worker-items.ts';
@@ -52,14 +53,14 @@ export interface BegunChat<Model> {
  * @throws DynamoError with a public message where the model is not there.
  * @public
  */
-export async function runChat(exchange: TextExchange, asked: ChatRequest, endpoint: CountedEndpoint): Promise<ChatRun> {
+export async function runChat(exchange: Asking, asked: ChatRequest, endpoint: CountedEndpoint): Promise<ChatRun> {
   const record = beginChat(exchange, asked, endpoint);
   const model = modelFor(exchange.parts, asked.model, 'chat');
   return model.input === 'text' ? runOnText(exchange, { asked, model, record }) : runOnTokens(exchange, { asked, model, record });
 }
 
 /** Counts a chat request. */
-export const beginChat = (exchange: TextExchange, asked: ChatRequest, endpoint: CountedEndpoint): RequestRecord =>
+export const beginChat = (exchange: Asking, asked: ChatRequest, endpoint: CountedEndpoint): RequestRecord =>
   exchange.begin({
     model: asked.model,
     endpoint,
@@ -68,13 +69,13 @@ export const beginChat = (exchange: TextExchange, asked: ChatRequest, endpoint: 
   });
 
 /** Renders and tokenizes a chat, and says how its answer is opened: nothing is sent to a worker before that. */
-export async function runOnTokens(exchange: TextExchange, { asked, model, record }: BegunChat<ServingModel>): Promise<TokenRun> {
+export async function runOnTokens(exchange: Asking, { asked, model, record }: BegunChat<ServingModel>): Promise<TokenRun> {
   const { http } = exchange.parts;
   if (model.template === undefined) throw new DynamoError('not_found', 'Model not found');
   const given = asked.nvext?.token_data ?? undefined;
   const variables = variablesOf(asked, model);
   const prompt = given === undefined ? renderPrompt(model.template, asked, variables) : undefined;
-  const tokenIds = given ?? (await model.encode(prompt ?? ''));
+  const tokenIds = given === undefined ? await model.encode(prompt ?? '') : knownTokens(given, model);
   record.input(tokenIds.length);
   const session = agentContext(exchange.request.headers, triggerOf(asked));
   const plain = engineRequest(asked, model);
@@ -101,7 +102,7 @@ export async function runOnTokens(exchange: TextExchange, { asked, model, record
 }
 
 /** A text-input worker gets the chat as it is, and says itself what is a thought and what a call (spec llm 2.6). */
-function runOnText(exchange: TextExchange, { asked, model, record }: BegunChat<TextModel>): ChatRun {
+function runOnText(exchange: Asking, { asked, model, record }: BegunChat<TextModel>): ChatRun {
   const { id, parts } = exchange;
   const call = callOf(exchange);
   const open = (signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> =>
@@ -114,7 +115,11 @@ export type ChatWriting =
   | { readonly gather: { add(chunk: AnswerChunk): void; text(): string } }
   | { readonly writer: EventWriter<AnswerChunk>; readonly opening: string };
 
-/** Sends the answer of a run, and counts what the worker had cached of its prompt. */
+/**
+ * Sends the answer of a run, and counts what the worker had cached of its prompt.
+ *
+ * @public
+ */
 export async function sendRun({ reply }: TextExchange, run: ChatRun, writing: ChatWriting): Promise<void> {
   if ('gather' in writing) await sendWhole(reply, run.answering, writing.gather);
   else await sendEvents(reply, run.answering, writing);

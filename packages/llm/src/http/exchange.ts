@@ -117,15 +117,21 @@ export function settleFailure(
   const { reply, record, parts, id } = options;
   const told = overloadedAs(thrown instanceof AnswerFailed ? thrown.told : failureOf(thrown, { first: false }), parts.overloadStatus);
   const cause = DynamoError.from(thrown instanceof AnswerFailed ? thrown.cause : thrown);
-  record?.end({
-    errorType: told.body.type === 'Overloaded' ? 'overload' : (errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal')),
-    class: errorTable[cause.code].class,
-    reason: errorTable[cause.code].reason,
-  });
+  if (record !== undefined) endRecord(record, told, cause);
   if (told.status >= 500) parts.log.warn({ request: id, status: told.status, error: String(cause) }, 'a request failed');
   if (!reply.sent) void send(reply, options.shaped?.(told) ?? told);
   return told.status;
 }
+
+/** Counts a request that has failed and that no client over HTTP is told of. */
+export const settleRecord = (record: RequestRecord, error: DynamoError): void => endRecord(record, failureOf(error, { first: false }), error);
+
+const endRecord = (record: RequestRecord, told: Failure, cause: DynamoError): void =>
+  record.end({
+    errorType: told.body.type === 'Overloaded' ? 'overload' : (errorTypes[told.status] ?? (told.status < 500 ? 'validation' : 'internal')),
+    class: errorTable[cause.code].class,
+    reason: errorTable[cause.code].reason,
+  });
 
 const errorTypes: Readonly<Record<number, 'cancelled' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable'>> = {
   404: 'not_found',

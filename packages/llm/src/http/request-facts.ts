@@ -5,9 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AnyModel, ServingModel, Surface } from '../frontend/serving-model.ts';
 import type { TokenRequest } from '@dynamo/kv-router';
 import type { NvExt } from '../openai/nvext.ts';
+import type { Asking } from './asking.ts';
 import { withRoutingHeaders } from './routing-headers.ts';
 import type { RouteParts } from './routes/parts.ts';
-import type { TextExchange } from './text-route.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -22,7 +22,7 @@ const metadataLimits = { members: 64, bytes: 64 * 1024 };
 const metadataPrefix = 'x-dynamo-meta-';
 
 /** What the headers `x-dynamo-meta-*` say, for the worker's context. */
-function metadataOf(request: FastifyRequest): Record<string, string> | undefined {
+function metadataOf(request: Asking['request']): Record<string, string> | undefined {
   let metadata: Record<string, string> | undefined;
   let members = 0;
   let bytes = 0;
@@ -40,7 +40,7 @@ function metadataOf(request: FastifyRequest): Record<string, string> | undefined
 }
 
 /** What the call to a worker takes from the HTTP request: its id, its metadata and its trace. */
-export function callOf({ request, id, headers }: Pick<TextExchange, 'request' | 'id' | 'headers'>): CallOptions {
+export function callOf({ request, id, headers, call }: Pick<Asking, 'request' | 'id' | 'headers' | 'call'>): CallOptions {
   const metadata = metadataOf(request);
   const session = sessionName(request.headers);
   return {
@@ -48,6 +48,7 @@ export function callOf({ request, id, headers }: Pick<TextExchange, 'request' | 
     headers,
     ...(session === undefined ? {} : { session }),
     ...(metadata === undefined ? {} : { metadata }),
+    ...call,
   };
 }
 
@@ -59,7 +60,7 @@ export function wantedFields({ nvext }: { nvext?: NvExt | null }): readonly stri
 }
 
 /** A request with the routing that its headers ask for; without `nvext` where that is switched off. */
-export function withHints<T extends { nvext?: NvExt | null }>(asked: T, { request, parts }: Pick<TextExchange, 'request' | 'parts'>): T {
+export function withHints<T extends { nvext?: NvExt | null }>(asked: T, { request, parts }: Pick<Asking, 'request' | 'parts'>): T {
   return parts.http.nvext ? withRoutingHeaders(asked, request.headers) : { ...asked, nvext: null };
 }
 
@@ -104,6 +105,19 @@ export function pinnedInstance(request: Omit<TokenRequest, 'tokenIds'>, model: S
   if (model.isOverloaded(id)) throw new DynamoError('resource_exhausted', `instance ${id} is over its busy thresholds`, { data: { instance: id } });
   if (model.client.instances.some((instance) => instance.id === id)) return id;
   throw new DynamoError('invalid_argument', `no instance ${id} serves model '${model.name}'`, { data: { instance: id } });
+}
+
+/**
+ * Token ids that a client gives itself.
+ *
+ * @throws DynamoError `invalid_argument` for one that the model's vocabulary does not have (observed in 1.6.1).
+ */
+export function knownTokens(ids: readonly number[], { vocabularySize: size }: ServingModel): readonly number[] {
+  const unknown = ids.find((id) => id >= size);
+  if (unknown === undefined) return ids;
+  throw new DynamoError('invalid_argument', `token id ${unknown} is outside the model's vocabulary of ${size}`, {
+    data: { tokenId: unknown, vocabulary: size },
+  });
 }
 
 /** Gives the client's own request id back (spec llm 3.3). */

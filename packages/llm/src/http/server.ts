@@ -8,7 +8,9 @@ import { Connections } from './connections.ts';
 import { type Failure, failure, failureOf, overloadedAs, unsupportedMedia } from './errors.ts';
 import type { ShapeFailure } from './exchange.ts';
 import { answerBrokenRequests } from './broken-requests.ts';
+import type { InjectRequest, InjectResponse } from '../frontend/calls.ts';
 import type { GateLimits } from './gate.ts';
+import { injected } from './inject.ts';
 import { send } from './send.ts';
 import type { RunningAnswers } from './running.ts';
 import type { RouteParts } from './routes/parts.ts';
@@ -22,9 +24,12 @@ import { metricsRoute } from './routes/metrics.ts';
 import { modelsRoutes } from './routes/models.ts';
 import { poolingRoutes } from './routes/pooling.ts';
 import { rerankRoute } from './routes/rerank.ts';
+import { addOwnRoutes, type OwnRoute } from './routes/own.ts';
 
 /** Where and how the HTTP server listens. */
 export interface ServerOptions {
+  /** Whether it listens at all; else it only answers what is injected. */
+  readonly listens: boolean;
   readonly host: string;
   readonly port: number;
   /** Listens beside other processes on the same port, among which the kernel shares connections out. */
@@ -39,6 +44,8 @@ export interface ServerOptions {
   readonly requestMs: number;
   /** How many requests are answered at once; no limit when absent. */
   readonly gate: GateLimits | undefined;
+  /** Routes of the program that the server is part of. */
+  readonly ownRoutes: readonly OwnRoute[];
   /** How long closing waits for running answers, in milliseconds. */
   readonly drainMs: number;
 }
@@ -62,8 +69,10 @@ const routes = [
 
 /** A server that listens. Closing refuses new requests, waits for running answers, and cuts what takes longer. */
 export interface HttpServer extends AsyncDisposable {
-  /** `http://host:port`. */
+  /** `http://host:port`; empty where it listens nowhere. */
   readonly address: string;
+  /** Answers a request that came over no socket, by the same hooks and routes. */
+  inject(request: InjectRequest): Promise<InjectResponse>;
 }
 
 const mib = 1024 * 1024;
@@ -78,18 +87,24 @@ export async function openHttpServer(parts: RouteParts, options: ServerOptions):
   parts.access.guard(server);
   if (options.gate !== undefined) limitAnswers(server, options.gate);
   for (const add of routes) add(server, parts);
+  addOwnRoutes(server, parts, options.ownRoutes);
   refuseTheRest(server, parts, options.bodyLimitMb * mib);
   const relaying = parts.access.relay?.connect(server, (error) =>
     parts.log.error({ error: String(error) }, 'a change of another process failed here'),
   );
-  await listen(server, options);
-  const { address, port } = server.server.address() as AddressInfo;
-  const host = address.includes(':') ? `[${address}]` : address;
-  const scheme = options.tls === undefined ? 'http' : 'https';
+  if (options.listens) await listen(server, options);
+  else await server.ready();
   return {
-    address: `${scheme}://${host}:${port}`,
+    address: options.listens ? addressOf(server, options) : '',
+    inject: (request) => injected(server, request),
     [Symbol.asyncDispose]: () => close({ server, connections, running: parts.running, relaying }, options),
   };
+}
+
+function addressOf(server: FastifyInstance, { tls }: ServerOptions): string {
+  const { address, port } = server.server.address() as AddressInfo;
+  const host = address.includes(':') ? `[${address}]` : address;
+  return `${tls === undefined ? 'http' : 'https'}://${host}:${port}`;
 }
 
 /** With TLS the protocol is negotiated, HTTP/2 or 1.1; without it is HTTP/1.1. */

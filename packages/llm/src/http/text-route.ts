@@ -1,22 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestRecord } from '../frontend/frontend-metrics.ts';
 import type { Surface } from '../frontend/serving-model.ts';
+import { clientLeft } from './answer-failed.ts';
+import type { Asking } from './asking.ts';
 import { unsupportedMedia } from './errors.ts';
 import { settleFailure, type ShapeFailure } from './exchange.ts';
 import { echoRequestId, requestId } from './request-facts.ts';
 import { type AskedFor, httpTellers, tellHttpRequest } from './request-story.ts';
 import type { RouteParts } from './routes/parts.ts';
+import { leaveSignal } from './sse.ts';
 
 /** One request of a text route, as the route's own part sees it. */
-export interface TextExchange {
+export interface TextExchange extends Asking {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly parts: RouteParts;
-  readonly id: string;
-  /** Headers that go to the worker beside the request: the trace, and how a proxy calls it. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Says what is asked for: from then on the request is counted, and the record counts it. */
-  readonly begin: (asked: AskedFor) => RequestRecord;
 }
 
 /** A route of this kind. */
@@ -52,7 +49,16 @@ export function textRoute(server: FastifyInstance, parts: RouteParts, route: Tex
       try {
         echoRequestId(request, reply);
         if (request.headers['content-type'] === undefined) throw unsupportedMedia(route.refusesInText === true);
-        await route.answer({ request, reply, parts, id, headers: story.headers, begin });
+        await route.answer({
+          request,
+          reply,
+          parts,
+          id,
+          headers: story.headers,
+          begin,
+          watch: () => leaveSignal(reply.raw),
+          left: (cause) => clientLeft(reply, cause),
+        });
         record?.end({});
         story.end(200);
       } catch (error) {

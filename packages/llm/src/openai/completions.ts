@@ -82,12 +82,12 @@ export function parseCompletionRequest(text: string): CompletionRequest {
  * The prompts of a request, each of which becomes an engine request of its own; choice `i` of prompt `p` has the index
  * `p * n + i` (spec llm 2.1).
  *
- * `nvext.token_data` stands in for every prompt, and embeddings leave no tokens.
+ * `nvext.token_data` stands in for every text (observed in 1.6.1), and embeddings leave no tokens.
  */
 export function promptsOf(request: CompletionRequest): readonly (string | readonly number[])[] {
   const prompts = listedPrompts(request.prompt);
   const given = request.nvext?.token_data ?? (typeof request.prompt_embeds === 'string' ? [] : undefined);
-  return given === undefined ? prompts : prompts.map(() => given);
+  return given === undefined ? prompts : prompts.map((prompt) => (typeof prompt === 'string' || given.length === 0 ? given : prompt));
 }
 
 /** The prompts as they were sent, one by one. */

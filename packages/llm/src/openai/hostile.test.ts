@@ -57,5 +57,6 @@ test('prompts are listed one by one', () => {
   expect(prompts('"prompt":[1,2]')).toEqual([[1, 2]]);
   expect(prompts('"prompt":[[1],[2,3]]')).toEqual([[1], [2, 3]]);
   expect(prompts('"prompt":["a","b"],"nvext":{"token_data":[7]}')).toEqual([[7], [7]]);
+  expect(prompts('"prompt":[1,2],"nvext":{"token_data":[7]}')).toEqual([[1, 2]]);
   expect(prompts(`"prompt":"","prompt_embeds":"${'A'.repeat(400)}"`)).toEqual([[]]);
 });

@@ -13,9 +13,11 @@ import { agentContext } from '../agent-context.ts';
 import { annotationEvents } from '../annotations.ts';
 import { AnswerFacts } from '../answer-facts.ts';
 import { CompletionAnswer, completionEvents, type CompletionShape, completionUsageEvent } from '../completion-answer.ts';
-import { type Answering, sendEvents, sendWhole } from '../exchange.ts';
+import type { Asking } from '../asking.ts';
+import type { Answering } from '../exchange.ts';
+import { opened, type OpenedAnswer } from '../opened.ts';
 import { PassedAnswer, type PassedChunk, passedEvents, readPassed } from '../passed-answer.ts';
-import { answerTokens, callOf, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
+import { answerTokens, callOf, knownTokens, modelFor, pinnedInstance, wantedFields, withHints } from '../request-facts.ts';
 import { textRoute, type TextExchange } from '../text-route.ts';
 import { UsageCount } from '../usage.ts';
 import { itemsOfWorker } from '../worker-items.ts';
@@ -25,8 +27,16 @@ import type { RouteParts } from './parts.ts';
 export const completionsRoute = (server: FastifyInstance, parts: RouteParts): void =>
   textRoute(server, parts, { path: parts.http.paths.completions, surface: 'completions', answer: complete });
 
-async function complete(exchange: TextExchange): Promise<void> {
-  const asked = withHints(parseCompletionRequest(String(exchange.request.body ?? '')), exchange);
+const complete = async (exchange: TextExchange): Promise<void> =>
+  (await openCompletion(exchange, String(exchange.request.body ?? ''))).send(exchange.reply);
+
+/**
+ * Reads a completion request and opens its answer.
+ *
+ * @throws DynamoError `invalid_argument` for a request that 1.6.1 refuses, `not_found` for a model that nobody has.
+ */
+export async function openCompletion(exchange: Asking, text: string): Promise<OpenedAnswer> {
+  const asked = withHints(parseCompletionRequest(text), exchange);
   const record = exchange.begin({
     model: asked.model,
     endpoint: 'completions',
@@ -36,15 +46,16 @@ async function complete(exchange: TextExchange): Promise<void> {
   const model = modelFor(exchange.parts, asked.model, 'completions');
   const answering = { record, http: exchange.parts.http, model: model.name };
   if (promptsOf(asked).length === 0) throw new DynamoError('invalid_argument', 'Invalid request');
-  if (model.input === 'text') await passOn(exchange, { asked, model, answering });
-  else await answerFromTokens(exchange, { asked, model, answering });
+  return model.input === 'text' ? passOn(exchange, { asked, model, answering }) : answerFromTokens(exchange, { asked, model, answering });
 }
 
 type Begun<Model> = { asked: CompletionRequest; model: Model; answering: Pick<Answering, 'record' | 'http' | 'model'> };
 
-async function answerFromTokens(exchange: TextExchange, { asked, model, answering: begun }: Begun<ServingModel>): Promise<void> {
-  const { request, reply, id } = exchange;
-  const prompts = await Promise.all(promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.encode(prompt) : prompt)));
+async function answerFromTokens(exchange: Asking, { asked, model, answering: begun }: Begun<ServingModel>): Promise<OpenedAnswer> {
+  const { request, id } = exchange;
+  const prompts = await Promise.all(
+    promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.encode(prompt) : knownTokens(prompt, model))),
+  );
   for (const prompt of prompts) begun.record.input(prompt.length);
   const session = agentContext(request.headers, 'other');
   const plain = engineRequest(asked, model);
@@ -60,21 +71,24 @@ async function answerFromTokens(exchange: TextExchange, { asked, model, answerin
     ...(shapes[0] === undefined ? {} : { placed: shapes[0].facts.placed }),
     open: (signal: AbortSignal) => openAll(shapes, { model, requests, call: { ...call, signal } }),
   };
-  if (asked.stream !== true) {
-    await sendWhole(reply, answering, new CompletionAnswer(id, shapes, n));
-    return;
-  }
   const counts = shapes.map(({ usage }) => usage);
   const [shape] = shapes as [CompletionShape];
   const includeUsage = asked.stream_options?.include_usage ?? false;
   const end = (): string => (includeUsage && counts.every(({ finished }) => finished) ? completionUsageEvent(shape, id, counts) : '');
-  const opening = annotationEvents(common.annotations, { id, tokenIds: prompts[0] ?? [] });
-  await sendEvents(reply, answering, { writer: { ...completionEvents(shapes, n), end }, opening });
+  return opened({
+    answering,
+    stream: asked.stream === true,
+    whole: () => new CompletionAnswer(id, shapes, n),
+    events: () => ({
+      writer: { ...completionEvents(shapes, n), end },
+      opening: annotationEvents(common.annotations, { id, tokenIds: prompts[0] ?? [] }),
+    }),
+  });
 }
 
 /** A text-input worker gets one request a prompt, and its chunks are the answer's (spec llm 2.6). */
-async function passOn(exchange: TextExchange, { asked, model, answering: begun }: Begun<TextModel>): Promise<void> {
-  const { reply, id } = exchange;
+function passOn(exchange: Asking, { asked, model, answering: begun }: Begun<TextModel>): OpenedAnswer {
+  const { id } = exchange;
   const call = callOf(exchange);
   const prompts = listedPrompts(asked.prompt);
   const open = (signal: AbortSignal): AsyncIterable<readonly PassedChunk[]> => {
@@ -85,8 +99,12 @@ async function passOn(exchange: TextExchange, { asked, model, answering: begun }
     return merged(streams);
   };
   const answering: Answering<PassedChunk> = { ...begun, open };
-  if (asked.stream !== true) await sendWhole(reply, answering, new PassedAnswer('completions'));
-  else await sendEvents(reply, answering, { writer: passedEvents('completions'), opening: annotationEvents(asked.nvext?.annotations ?? [], { id }) });
+  return opened({
+    answering,
+    stream: asked.stream === true,
+    whole: () => new PassedAnswer('completions'),
+    events: () => ({ writer: passedEvents('completions'), opening: annotationEvents(asked.nvext?.annotations ?? [], { id }) }),
+  });
 }
 
 async function* merged<Chunk>(streams: readonly AsyncIterable<readonly Chunk[]>[]): AsyncGenerator<readonly Chunk[]> {

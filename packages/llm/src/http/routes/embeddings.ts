@@ -6,6 +6,7 @@ import { vectorOf, vectorText } from '../../openai/vectors-text.ts';
 import { wireRequest } from '../../openai/wire-form.ts';
 import type { VectorUsage } from '../../openai/worker-answers.ts';
 import { AnswerFailed } from '../answer-failed.ts';
+import type { Asking } from '../asking.ts';
 import { failure } from '../errors.ts';
 import { sendJson } from '../send.ts';
 import { textRoute, type TextExchange } from '../text-route.ts';
@@ -23,18 +24,19 @@ interface Vector {
   readonly embedding: string | readonly number[];
 }
 
-async function embed(exchange: TextExchange): Promise<void> {
+const embed = async (exchange: TextExchange): Promise<void> =>
+  void sendJson(exchange.reply, await embeddingText(exchange, String(exchange.request.body ?? '')));
+
+/** Answers an embedding request with its JSON. */
+export async function embeddingText(exchange: Asking, body: string): Promise<string> {
   const started = performance.now();
-  const asked = parseEmbeddingRequest(String(exchange.request.body ?? ''));
+  const asked = parseEmbeddingRequest(body);
   const model = beginWhole(exchange, { model: asked.model, surface: 'embedding', endpoint: 'embeddings' });
   const answer = model.input === 'tokens' ? await fromTokens(exchange, asked, model) : await fromText(exchange, asked, model);
   const text = asked.encoding_format === 'base64' ? encoded : numbers(model);
   const data = answer.vectors.map((vector) => `{"index":${vector.index},"object":${JSON.stringify(vector.object)},"embedding":${text(vector)}}`);
-  void sendJson(
-    exchange.reply,
-    `{"object":"list","model":${JSON.stringify(answer.model)},"data":[${data.join(',')}],"usage":${JSON.stringify(answer.usage)}}`,
-  );
   exchange.parts.metrics.embedded(model.name, (performance.now() - started) / 1_000);
+  return `{"object":"list","model":${JSON.stringify(answer.model)},"data":[${data.join(',')}],"usage":${JSON.stringify(answer.usage)}}`;
 }
 
 interface Answer {
@@ -46,7 +48,7 @@ interface Answer {
 /** The name that an answer without any chunk has (observed in 1.6.1). */
 const unnamed = 'embedding';
 
-async function fromTokens(exchange: TextExchange, asked: EmbeddingRequest, model: ServingModel): Promise<Answer> {
+async function fromTokens(exchange: Asking, asked: EmbeddingRequest, model: ServingModel): Promise<Answer> {
   const limit = truncationOf(asked, model.card.context_length);
   const encode = asked.add_special_tokens === false ? model.encode : model.encodeWhole;
   // Token ids are the client's own: they are not cut (observed in 1.6.1).
@@ -70,7 +72,7 @@ async function fromTokens(exchange: TextExchange, asked: EmbeddingRequest, model
   };
 }
 
-async function fromText(exchange: TextExchange, asked: EmbeddingRequest, model: TextModel): Promise<Answer> {
+async function fromText(exchange: Asking, asked: EmbeddingRequest, model: TextModel): Promise<Answer> {
   const answers = await gather(exchange, { model, kind: 'embeddings', wire: wireRequest(asked) });
   return {
     model: answers[0]?.model ?? unnamed,
