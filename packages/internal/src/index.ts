@@ -9,6 +9,14 @@ export { CancellationToken, Component, Context, linkSignals, Namespace } from '@
 export type { ContextOptions, DiscoveryHost, LinkedSignal, TraceContext } from '@dynamo/runtime/internal';
 export type { Bucket, Discovery, DiscoveryChange, DiscoveryQuery, DiscoveryRecord } from '@dynamo/runtime/internal';
 export { ModelDeploymentCard, ModelRuntimeConfig } from '@dynamo/llm/internal';
+export {
+  adaptLogitsProcessor,
+  applyLogitsProcessors,
+  forcedSequenceProcessor,
+  helloWorldProcessor,
+  temperatureProcessor,
+} from '@dynamo/llm/internal';
+export type { ApplyOptions, BatchedLogitsProcessor } from '@dynamo/llm/internal';
 export type { CardFile, ModelRuntimeConfigOptions, PublishedCard, WireCard } from '@dynamo/llm/internal';
 export { blockHashes, KvRecorder, loraId, OverlapScores, RadixTree } from '@dynamo/kv-router/internal';
 export type {
@@ -27,7 +35,7 @@ export type {
 } from '@dynamo/kv-router/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';
-export type { CardOptions } from '@dynamo/llm';
+export type { CardOptions, LogitsProcessor } from '@dynamo/llm';
 export { MockEngine } from './mock/mock-engine.ts';
 export type { EngineLoad } from './mock/mock-engine.ts';
 export type { Admission, CacheChange, ForwardPass, Pass } from './mock/pass.ts';

@@ -23,4 +23,5 @@ export type {
   TopLogprob,
 } from '@dynamo/kv-router';
 export type { Engine } from './worker/engine.ts';
-export type { ServeModelOptions } from './worker/serve-model.ts';
+export type { LogitsProcessor } from './worker/logits.ts';
+export type { ServedModel, ServeModelOptions } from './worker/serve-model.ts';

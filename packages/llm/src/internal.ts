@@ -24,3 +24,5 @@ export { reasoningParsers } from './parsers/reasoning/index.ts';
 export { toolParsers } from './parsers/tools/index.ts';
 export { parseAnswer } from './stages/parse-answer.ts';
 export type { AnswerChunk, CallDelta } from './stages/parse-answer.ts';
+export { adaptLogitsProcessor, applyLogitsProcessors, forcedSequenceProcessor, helloWorldProcessor, temperatureProcessor } from './worker/logits.ts';
+export type { ApplyOptions, BatchedLogitsProcessor } from './worker/logits.ts';

@@ -1,6 +1,6 @@
-import type { DistributedRuntime, Served } from '@dynamo/runtime';
+import type { DistributedRuntime } from '@dynamo/runtime';
 import type { Frontend, FrontendOptions } from './frontend/frontend.ts';
-import { serveModel, type ServeModelOptions } from './worker/serve-model.ts';
+import { type ServedModel, serveModel, type ServeModelOptions } from './worker/serve-model.ts';
 
 /** Models on a runtime: served by engines, and offered to clients. */
 export class Llm {
@@ -15,7 +15,7 @@ export class Llm {
    *
    * @throws DynamoError `not_found` when the model folder or a file in it is missing.
    */
-  serve(options: ServeModelOptions): Promise<Served> {
+  serve(options: ServeModelOptions): Promise<ServedModel> {
     return serveModel(this.#runtime, options);
   }
 

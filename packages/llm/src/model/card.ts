@@ -27,7 +27,21 @@ export interface CardOptions {
   /** Passed on to whoever reads the card. */
   userData?: unknown;
   capacity?: { kvBlocks?: number; sequences?: number; batchedTokens?: number };
+  /** What the worker does for a request: all of it, by default, or one part (spec llm 1.2). Who only reads prompts or only encodes offers no surface. */
+  role?: 'aggregated' | 'prefill' | 'decode' | 'encode';
+  /**
+   * Roles that must be there beside this one, as alternatives of which one is enough: `[['prefill'], ['encode', 'prefill']]`. Without
+   * them the model is not ready. For `prefill` default `[['decode']]`, else none.
+   */
+  needs?: readonly (readonly ('aggregated' | 'prefill' | 'decode' | 'encode')[])[];
+  /** Words by which requests ask for workers or avoid them (spec kv-router 8). */
+  taints?: readonly string[];
+  /** Where decode workers fetch the KV cache of what this one has read. */
+  bootstrap?: { host: string; port: number };
 }
+
+type WorkerRole = NonNullable<CardOptions['role']>;
+const roles: readonly WorkerRole[] = ['aggregated', 'prefill', 'decode', 'encode'];
 
 /** Lower-case, everything outside `[a-z0-9_-]` as `_` (spec llm 1.3). */
 export const slugOf = (name: string): string => name.toLowerCase().replace(/[^a-z0-9_-]/g, '_');
@@ -55,6 +69,8 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
   const name = options.name ?? path;
   const { surfaces = ['chat', 'completions'], input = 'tokens' } = options;
   checkSurfaces(input, surfaces);
+  const { role = 'aggregated', needs = role === 'prefill' ? [['decode']] : [] } = options;
+  checkRole(role, needs);
   return {
     display_name: name,
     slug: slugOf(name),
@@ -69,10 +85,11 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
     context_length: options.contextLength ?? longest ?? 0,
     kv_cache_block_size: options.blockSize ?? 16,
     migration_limit: 0,
-    model_type: modelType(surfaces),
+    // Who does only a part of the work answers nobody; prefill has a marker of its own there.
+    model_type: role === 'prefill' ? 'Prefill' : role === 'encode' ? '' : modelType(surfaces),
     model_input: inputFlags[input],
-    worker_type: 'aggregated',
-    needs: [],
+    worker_type: role,
+    needs,
     ...(options.aliases === undefined || options.aliases.length === 0 ? {} : { aliases: options.aliases }),
     ...(options.userData === undefined ? {} : { user_data: options.userData }),
     runtime_config: new ModelRuntimeConfig()
@@ -83,6 +100,8 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
         batchedTokens: options.capacity?.batchedTokens,
         toolParser: options.parsers?.tools,
         reasoningParser: options.parsers?.reasoning,
+        bootstrap: options.bootstrap,
+        taints: options.taints,
       })
       .toWire(),
     media_decoder: null,
@@ -101,6 +120,14 @@ function checkSurfaces(input: InputName, surfaces: readonly SurfaceName[]): void
     throw new DynamoError('invalid_argument', `surfaces: '${refused.join("', '")}' can't be offered with input '${input}'`, {
       data: { input, surfaces: refused },
     });
+}
+
+/** @throws DynamoError `invalid_argument` for roles that are none, and a prefill worker that nobody would ever ask (spec llm 1.1). */
+function checkRole(role: WorkerRole, needs: readonly (readonly WorkerRole[])[]): void {
+  const unknown = [role, ...needs.flat()].find((name) => !roles.includes(name));
+  if (unknown !== undefined) throw new DynamoError('invalid_argument', `role '${String(unknown)}': expected one of ${roles.join(', ')}`);
+  if (role === 'prefill' && !needs.some((all) => all.length > 0))
+    throw new DynamoError('invalid_argument', 'role prefill requires a non-empty `needs`: at least one peer role that it depends on');
 }
 
 async function templateOf(directory: string, custom: string | undefined): Promise<{ is_custom: boolean; file: CardFile } | undefined> {

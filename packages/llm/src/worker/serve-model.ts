@@ -1,3 +1,4 @@
+import { KvPublisher, type KvPublisherOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, EndpointPath, Handler, HandlerContext, Served } from '@dynamo/runtime';
 import { type BatchedIterable, batchesOf, encodeModel, itemsOf } from '@dynamo/runtime/internal';
 import { type CardOptions, cardFromDirectory } from '../model/card.ts';
@@ -12,25 +13,60 @@ export interface ServeModelOptions extends CardOptions {
   model: string;
   /** From token ids to tokens; with `input: 'text'` or the surface `embedding`, from the wire's request to the wire's answer. */
   engine: Engine | Handler<never, unknown>;
+  /**
+   * Has `kv` of the served model tell routers what the engine's cache holds: by its verbs (`native`), or by relaying the engine's
+   * own event socket. Without it nothing is told, and routers guess.
+   */
+  events?: 'native' | NonNullable<KvPublisherOptions['source']>;
+  /** Request that shows whether the engine works; see `ServeOptions` of the runtime. */
+  healthCheck?: unknown;
   /** Aborting it withdraws the model. */
   signal?: AbortSignal;
 }
 
-/** Serves the engine and then publishes its card, so that a frontend that sees the card reaches the engine. */
-export async function serveModel(runtime: DistributedRuntime, options: ServeModelOptions): Promise<Served> {
-  const card = await cardFromDirectory(options.model, options);
-  await using undo = new AsyncDisposableStack();
-  const served = undo.use(await runtime.serve(options.endpoint, handlerOf(options)));
-  const { id, namespace, component, endpoint } = served.instance;
-  undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...card } })));
-  return ownedModel(runtime, { served, kept: undo.move(), signal: options.signal });
+/** A model that is served. Disposing withdraws its card, refuses new requests and drains the running ones. */
+export interface ServedModel extends Served {
+  /** Tells routers of the engine's cache and load; there with the option `events`. */
+  readonly kv?: KvPublisher;
+  /** Requests that run now. */
+  readonly running: number;
+  /**
+   * Leaves discovery and settles when no request runs any more; what still arrives is served. Disposing comes next, or `resume`.
+   * Aborting the signal ends the wait with its reason, and the model stays paused.
+   */
+  drain(options?: { signal?: AbortSignal }): Promise<void>;
 }
+
+/** Serves the engine and then publishes its card, so that a frontend that sees the card reaches the engine. */
+export async function serveModel(runtime: DistributedRuntime, options: ServeModelOptions): Promise<ServedModel> {
+  const { endpoint: path, events, healthCheck } = options;
+  const card = await cardFromDirectory(options.model, options);
+  const running = new RunningRequests();
+  await using undo = new AsyncDisposableStack();
+  const served = undo.use(await runtime.serve(path, running.counting(handlerOf(options)), healthCheck === undefined ? {} : { healthCheck }));
+  const { id, namespace, component, endpoint } = served.instance;
+  const kv = events === undefined ? undefined : undo.use(await openEvents(runtime, path, { events, blockSize: card.kv_cache_block_size }));
+  undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...card } })));
+  return ownedModel(runtime, { served, kv, running, kept: undo.move(), signal: options.signal });
+}
+
+const openEvents = (
+  runtime: DistributedRuntime,
+  path: EndpointPath,
+  { events, blockSize }: { events: NonNullable<ServeModelOptions['events']>; blockSize: number },
+): Promise<KvPublisher> => KvPublisher.open(runtime, path, { blockSize, ...(events === 'native' ? {} : { source: events }) });
 
 /** Withdraws the card first and drains the endpoint then, whoever asks for it: the caller, the signal or the runtime's shutdown. */
 function ownedModel(
   runtime: DistributedRuntime,
-  { served, kept, signal }: { served: Served; kept: AsyncDisposableStack; signal: AbortSignal | undefined },
-): Served {
+  {
+    served,
+    kv,
+    running,
+    kept,
+    signal,
+  }: { served: Served; kv: KvPublisher | undefined; running: RunningRequests; kept: AsyncDisposableStack; signal: AbortSignal | undefined },
+): ServedModel {
   const close = async (): Promise<void> => {
     signal?.removeEventListener('abort', onAbort);
     try {
@@ -40,10 +76,19 @@ function ownedModel(
     }
   };
   let closing: Promise<void> | undefined;
-  const model: Served = {
+  const model: ServedModel = {
     ...served,
+    ...(kv === undefined ? {} : { kv }),
+    get running() {
+      return running.count;
+    },
     pause: () => served.pause(),
     resume: () => served.resume(),
+    async drain(options = {}) {
+      options.signal?.throwIfAborted();
+      await served.pause();
+      await running.idle(options.signal);
+    },
     [Symbol.asyncDispose]: () => (closing ??= close()),
   };
   const ownership = runtime.own(model);
@@ -54,6 +99,51 @@ function ownedModel(
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
   return model;
+}
+
+/** Counts the requests that a handler is at. */
+class RunningRequests {
+  count = 0;
+  readonly #waiting = new Set<() => void>();
+
+  /** The same handler, counted from its first pull to its end. */
+  counting(handler: Handler<never, unknown>): Handler<never, unknown> {
+    return (request, context) => {
+      const answer = handler(request, context);
+      const enter = (): void => void this.count++;
+      const leave = (): void => this.#leave();
+      return itemsOf(async function* () {
+        enter();
+        try {
+          yield* batchesOf(answer);
+        } finally {
+          leave();
+        }
+      });
+    };
+  }
+
+  /** Settles when there are none. */
+  async idle(signal?: AbortSignal): Promise<void> {
+    if (this.count === 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const settle = (end: () => void) => (): void => {
+        this.#waiting.delete(onIdle);
+        signal?.removeEventListener('abort', onAbort);
+        end();
+      };
+      const onIdle = settle(resolve);
+      const onAbort = settle(() => reject(signal?.reason as Error));
+      this.#waiting.add(onIdle);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted === true) onAbort();
+    });
+  }
+
+  #leave(): void {
+    if (--this.count > 0) return;
+    for (const settle of [...this.#waiting]) settle();
+  }
 }
 
 /** Engines that get no token ids, and those that make vectors, speak the wire's own values (spec llm 2.6, 2.7). */
