@@ -1,14 +1,28 @@
 #!/usr/bin/env bash
-# Makes the Python environment with the real ai-dynamo 1.6.1 beside this script. About a minute; nothing to do the second time.
+# Makes two Python environments beside this script: the real ai-dynamo 1.6.1, and clients that people use. Two minutes; nothing to do the second time.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-venv="$here/.venv"
-[ -f "$venv/.complete" ] && exit 0
-rm -rf "$venv"
-python3 -m venv "$venv"
+
+# Begins an environment, unless it is complete.
+begin() {
+  venv="$here/$1"
+  [ -f "$venv/.complete" ] && return 1
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+}
 pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 5 "$@"; }
-pip ai-dynamo-runtime==1.6.1 transformers pyzmq msgspec msgpack uvloop aiohttp prometheus_client 'kubernetes<33,>=32.0.1' redis zstandard xxhash requests
-# Not all that it asks for is to be had; what its frontend imports is listed above.
-pip --no-deps ai-dynamo==1.6.1
-"$venv/bin/python" -c 'import dynamo.runtime, dynamo.llm.exceptions, dynamo.frontend, uvloop'
-touch "$venv/.complete"
+
+if begin .venv; then
+  pip ai-dynamo-runtime==1.6.1 transformers pyzmq msgspec msgpack uvloop aiohttp prometheus_client 'kubernetes<33,>=32.0.1' redis zstandard xxhash requests
+  # Not all that it asks for is to be had; what its frontend imports is listed above.
+  pip --no-deps ai-dynamo==1.6.1
+  "$venv/bin/python" -c 'import dynamo.runtime, dynamo.llm.exceptions, dynamo.frontend, uvloop'
+  touch "$venv/.complete"
+fi
+
+# Apart from the real one, whose packages must stay what it was captured with.
+if begin .venv-clients; then
+  pip openai==3.57.0 langchain-openai==1.7.4 litellm==1.110.2
+  LITELLM_LOCAL_MODEL_COST_MAP=True "$venv/bin/python" -c 'import openai, langchain_openai, litellm'
+  touch "$venv/.complete"
+fi
