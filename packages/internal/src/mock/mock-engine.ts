@@ -163,8 +163,8 @@ export class MockEngine {
       const { length } = sequence;
       if (sequence.computed === length) {
         if (sequence.generated < sequence.maxOutputTokens) {
-          // A first token is paid by reading the prompt, unless nothing of it had to be read.
-          if (sequence.generated > 0 || sequence.pass !== pass || sequence.passPromptTokens === 0) {
+          // A first token is paid by reading the prompt, unless nothing of it had to be read; a decode worker pays no reading, so it pays this.
+          if (role === 'decode' || sequence.generated > 0 || sequence.pass !== pass || sequence.passPromptTokens === 0) {
             active += length;
             decoding++;
           }
