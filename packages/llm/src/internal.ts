@@ -26,3 +26,5 @@ export { parseAnswer } from './stages/parse-answer.ts';
 export type { AnswerChunk, CallDelta } from './stages/parse-answer.ts';
 export { adaptLogitsProcessor, applyLogitsProcessors, forcedSequenceProcessor, helloWorldProcessor, temperatureProcessor } from './worker/logits.ts';
 export type { ApplyOptions, BatchedLogitsProcessor } from './worker/logits.ts';
+export { serveUpstream } from './worker/openai/serve-upstream.ts';
+export type { ServeUpstreamOptions, UpstreamWorker } from './worker/openai/serve-upstream.ts';

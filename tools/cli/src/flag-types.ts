@@ -1,11 +1,12 @@
 import type { Flag } from './flags.ts';
 
 /** What a flag's text means. */
-export type FlagType = 'text' | 'folder' | 'endpoint' | 'choice' | 'count' | 'countOrAuto' | 'number' | 'port' | 'switch';
+export type FlagType = 'text' | 'list' | 'folder' | 'endpoint' | 'choice' | 'count' | 'countOrAuto' | 'number' | 'port' | 'switch';
 
 /** The word after the flag in help. */
 export const placeholders: Readonly<Record<FlagType, string>> = {
   text: 'text',
+  list: 'text',
   folder: 'folder',
   endpoint: 'ns.comp.ep',
   choice: 'word',
@@ -21,6 +22,8 @@ type Read = string | number | boolean | { readonly expected: string };
 /** Text to value, one reader a type. */
 export const readers: Readonly<Record<FlagType, (text: string, row: Flag) => Read>> = {
   text: (text) => text,
+  // Given several times, or with commas; what the parts are, the command knows.
+  list: (text) => (text.split(',').every((part) => part.trim() !== '') ? text : { expected: 'values with commas between them' }),
   folder: (text) => text,
   endpoint: (text) =>
     /^(dyn:\/\/)?[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? text : { expected: "namespace.component.endpoint, each of letters, digits, '-' and '_'" },

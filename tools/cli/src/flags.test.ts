@@ -23,27 +23,28 @@ describe('beside the real frontend', () => {
     expect(real.size).toBe(140);
   });
 
-  test.each(flags.flatMap((row) => (row.flag !== undefined && real.has(row.flag) ? [{ ...row, name: row.flag }] : [])))(
-    '$name has the real variable and default',
-    (row) => {
-      expect(row.env).toBe(real.get(row.name)?.env);
-      const departures: Record<string, string> = {
-        // No server is needed to start; the help says so.
-        '--discovery-backend': 'file',
-        // The real None stands for zmq on every backend (spec runtime-wire 2).
-        '--event-plane': 'zmq',
-      };
-      const expected =
-        departures[row.name] ??
-        real
-          .get(row.name)
-          ?.fallback?.replace(/^None$/, '')
-          .replace(/^(True|False)$/, (word) => word.toLowerCase())
-          .replace(/^(\d+)\.0$/, '$1');
-      expect(String(row.fallback ?? '')).toBe(expected);
-      if (row.name === '--discovery-backend') expect(row.help).toContain('The real default is etcd');
-    },
-  );
+  test.each(
+    flags.flatMap((row) =>
+      row.flag !== undefined && row.commands.some((name) => name !== 'worker') && real.has(row.flag) ? [{ ...row, name: row.flag }] : [],
+    ),
+  )('$name has the real variable and default', (row) => {
+    expect(row.env).toBe(real.get(row.name)?.env);
+    const departures: Record<string, string> = {
+      // No server is needed to start; the help says so.
+      '--discovery-backend': 'file',
+      // The real None stands for zmq on every backend (spec runtime-wire 2).
+      '--event-plane': 'zmq',
+    };
+    const expected =
+      departures[row.name] ??
+      real
+        .get(row.name)
+        ?.fallback?.replace(/^None$/, '')
+        .replace(/^(True|False)$/, (word) => word.toLowerCase())
+        .replace(/^(\d+)\.0$/, '$1');
+    expect(String(row.fallback ?? '')).toBe(expected);
+    if (row.name === '--discovery-backend') expect(row.help).toContain('The real default is etcd');
+  });
 
   test.each([...real.keys()])('%s is known', (flag) => {
     const positive = flag.replace(/^--no-/, '--');
@@ -152,6 +153,7 @@ describe('settling', () => {
         affinity: { mode: 'hard' },
         serviceBlockSize: 128,
       },
+      upstream: { probeSeconds: 2, idleSeconds: 120 },
       worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
       workers: 2,
       mocker: {
@@ -213,7 +215,7 @@ describe('settling', () => {
     ['frontend', {}, { DYN_HTTP_PORT: '80x' }, "DYN_HTTP_PORT='80x': expected a whole number from 0 to 65535"],
     ['serve', { '--workers': '0' }, {}, "--workers '0': expected a whole number from 1"],
     ['serve', { '--delay-ms': '-1' }, {}, "--delay-ms '-1': expected a whole number from 0"],
-    ['worker', { '--engine': 'vllm' }, {}, "--engine 'vllm': expected one of echo"],
+    ['worker', { '--engine': 'vllm' }, {}, "--engine 'vllm': expected one of echo, openai"],
     ['worker', { '--endpoint': 'a.b' }, {}, "--endpoint 'a.b': expected namespace.component.endpoint, each of letters, digits, '-' and '_'"],
     [
       'frontend',

@@ -5,6 +5,7 @@ import { keyFlags } from './key-flags.ts';
 import { mockerFlags } from './mocker-flags.ts';
 import { replayFlags } from './replay-flags.ts';
 import { routerFlags } from './router-flags.ts';
+import { upstreamFlags } from './upstream-flags.ts';
 
 /** The commands of `dynamo`. */
 export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if' | 'replay' | 'mocker';
@@ -80,6 +81,7 @@ export const flags: readonly Flag[] = [
   ...routerFlags,
   ...replayFlags,
   ...mockerFlags,
+  ...upstreamFlags,
   {
     flag: '--namespace',
     env: 'DYN_NAMESPACE',
@@ -158,7 +160,7 @@ export const flags: readonly Flag[] = [
     type: 'choice',
     choices: engineNames,
     fallback: 'echo',
-    help: 'What answers the requests: echo gives the text of the user back, token by token.',
+    help: 'What answers the requests: echo gives the text of the user back, token by token; openai asks the servers of --upstream.',
     option: 'worker.engine',
     commands: work,
   },

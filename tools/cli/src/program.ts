@@ -88,6 +88,12 @@ export function createProgram(finish: (code: number) => void): Command {
 }
 
 function optionsOf(row: Flag, flag: string): readonly Option[] {
+  if (row.type === 'list')
+    return [
+      new Option(`${flag} <${placeholders.list}>`, helpOf(row)).argParser((text: string, before?: string) =>
+        before === undefined ? text : `${before},${text}`,
+      ),
+    ];
   if (row.type !== 'switch') return [new Option(`${flag} <${placeholders[row.type]}>`, helpOf(row))];
   return [new Option(flag, helpOf(row)), new Option(flag.replace('--', '--no-'), 'Turns it off.')];
 }

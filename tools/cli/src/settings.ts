@@ -77,6 +77,7 @@ export interface Settings {
     readonly graceSeconds: number;
   };
   readonly workers: number;
+  readonly upstream: UpstreamSettings;
   readonly replay: ReplaySettings;
   readonly mocker: MockerSettings;
   /** What a new API key may do. */
@@ -89,6 +90,17 @@ export interface Settings {
     readonly admin?: boolean;
     readonly expiresDays?: number;
   };
+}
+
+/** OpenAI servers that become workers; lists have commas between their parts. */
+export interface UpstreamSettings {
+  readonly urls?: string;
+  readonly kvEvents?: string;
+  readonly input?: 'tokens' | 'text';
+  readonly blockSize?: number;
+  readonly probeSeconds: number;
+  readonly idleSeconds: number;
+  readonly key?: string;
 }
 
 /** What is replayed, over what, and how it is reported. */

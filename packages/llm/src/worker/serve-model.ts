@@ -152,7 +152,7 @@ function handlerOf({ engine, input, surfaces }: ServeModelOptions): Handler<neve
 }
 
 /** The engine as the wire sees it; batches stay batches. */
-const wireHandler =
+export const wireHandler =
   (engine: Engine) =>
   (request: unknown, context: HandlerContext): BatchedIterable<Record<string, unknown>> => {
     const chunks = engine(decodeTokenRequest(request), context);

