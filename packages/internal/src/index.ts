@@ -33,6 +33,34 @@ export type {
   StoredBlock,
   Tier,
 } from '@dynamo/kv-router/internal';
+export {
+  Connector,
+  decodeRdmaMetadata,
+  Descriptor,
+  Device,
+  encodeRdmaMetadata,
+  ReadableOperation,
+  ReadOperation,
+  WritableOperation,
+  WriteOperation,
+} from '@dynamo/multimodal/internal';
+export type {
+  ActiveOperation,
+  ConnectorOptions,
+  DescriptorSource,
+  Expected,
+  Movement,
+  Offer,
+  OperationStatus,
+  PassiveOperation,
+  RdmaMetadata,
+  Region,
+  RemoteRegion,
+  Transfer,
+  TransferName,
+  TransferOptions,
+  WireDescriptor,
+} from '@dynamo/multimodal/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';
 export type { CardOptions, LogitsProcessor } from '@dynamo/llm';

@@ -12,6 +12,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- parsers [--count 400000]                               what reading tool calls and thoughts costs a chunk
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
        npm run bench -- http-kinds [--requests 100000]                          heap over requests of every kind, good and bad
+       npm run bench -- transfer [--rounds 5]                                   bytes between two processes beside a bare socket
        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
 A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
@@ -55,6 +56,9 @@ if (positionals[0] === 'plane') {
   await decisions({ calls: Number(values.calls ?? '2000') });
   await publisher({ events: 20_000 });
   for (const workers of [1, 8]) await underEvents({ workers, seconds: Number(values.seconds) });
+} else if (positionals[0] === 'transfer') {
+  const { transfer } = await import('./transfer.ts');
+  await transfer({ rounds: Number(values.rounds) });
 } else if (positionals[0] === 'receipts') {
   const { receipts } = await import('./receipts.ts');
   receipts({ decisions: Number(values.count ?? '2000') });

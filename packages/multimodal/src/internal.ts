@@ -1,0 +1,14 @@
+export { Connector } from './transfer/connector.ts';
+export type { ConnectorOptions } from './transfer/connector.ts';
+export { Descriptor } from './transfer/descriptor.ts';
+export type { DescriptorSource } from './transfer/descriptor.ts';
+export { Device } from './transfer/device.ts';
+export { ReadOperation, WriteOperation } from './transfer/active-operation.ts';
+export type { ActiveOperation } from './transfer/active-operation.ts';
+export { ReadableOperation, WritableOperation } from './transfer/passive-operation.ts';
+export type { Offer, PassiveOperation } from './transfer/passive-operation.ts';
+export type { OperationStatus } from './transfer/operation.ts';
+export type { Expected, Movement, Region, RemoteRegion, Transfer, TransferOptions } from './transfer/transfer.ts';
+export type { TransferName } from './transfer/index.ts';
+export { decodeRdmaMetadata, encodeRdmaMetadata } from './wire/rdma-metadata.ts';
+export type { RdmaMetadata, WireDescriptor } from './wire/rdma-metadata.ts';
