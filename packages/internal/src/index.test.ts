@@ -26,13 +26,18 @@ test('the door shows these values and no others', () => {
     'ReadableOperation',
     'WritableOperation',
     'WriteOperation',
+    'adaptLogitsProcessor',
+    'applyLogitsProcessors',
     'blockHashes',
     'decodeRdmaMetadata',
     'encodeRdmaMetadata',
     'engineSettings',
+    'forcedSequenceProcessor',
+    'helloWorldProcessor',
     'linkSignals',
     'loraId',
     'readMockLaunch',
+    'temperatureProcessor',
   ]);
 });
 
