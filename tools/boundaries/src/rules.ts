@@ -11,7 +11,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 /** Which folders of `packages` may import a third-party package, so that each can be replaced in one place. */
 export const confined: readonly { readonly from: RegExp; readonly to: RegExp }[] = [
   { from: /^prom-client$/, to: /^metrics\/src\// },
-  { from: /^fastify$|^@fastify\//, to: /^llm\/src\/http\// },
+  { from: /^fastify$|^@fastify\//, to: /^(llm|kv-router)\/src\/http\// },
   { from: /^etcd3$/, to: /^runtime\/src\/discovery\/etcd\// },
   { from: /^@nats-io\//, to: /^runtime\/src\/planes\/(\w+\/)?nats\// },
   { from: /^zeromq$/, to: /^(runtime\/src\/planes\/events\/zmq|kv-router\/src\/publish)\// },

@@ -32,6 +32,8 @@ export interface ReplicaSyncOptions {
   readonly publish: (payload: Uint8Array) => void;
   /** One event a message, without wrapper: what goes over NATS. */
   readonly bare?: boolean;
+  /** Writes one event a message in a form of its own. */
+  readonly encode?: (event: SequenceEvent) => Uint8Array;
   /** Told when another router's events have changed the loads: queues look again. */
   readonly changed?: () => void;
   readonly timer?: Timer;
@@ -98,6 +100,11 @@ export class ReplicaSync implements Disposable {
       this.#refused++;
       return;
     }
+    this.hear(events);
+  }
+
+  /** Books what one message of another router says. */
+  hear(events: readonly SequenceEvent[]): void {
     const others = events.filter(({ routerId }) => routerId !== this.#options.routerId);
     for (const event of others) this.#apply(event);
     this.#messages += others.length > 0 ? 1 : 0;
@@ -122,7 +129,9 @@ export class ReplicaSync implements Disposable {
     this.#cancel = undefined;
     const events = this.#waiting.splice(0);
     if (events.length === 0) return;
-    if (this.#options.bare === true) for (const event of events) this.#options.publish(encodeSequenceEvents([event], { bare: true }));
+    const { encode } = this.#options;
+    if (encode !== undefined) for (const event of events) this.#options.publish(encode(event));
+    else if (this.#options.bare === true) for (const event of events) this.#options.publish(encodeSequenceEvents([event], { bare: true }));
     else this.#options.publish(encodeSequenceEvents(events));
   }
 

@@ -24,21 +24,32 @@ export class EngineRelay {
 
   /** Reads the frames of one message: topic, 8-byte sequence, batch. Never throws. */
   read(frames: readonly Uint8Array[]): Relayed {
+    const read = this.changes(frames);
+    return 'refused' in read ? { messages: [], refused: read.refused } : { messages: toMessages(this.#pipeline.push(read.changes)) };
+  }
+
+  /** The same before it is merged, counted and numbered: what the message itself says. */
+  changes(frames: readonly Uint8Array[], defaultRank = 0): { readonly changes: readonly PendingChange[] } | { readonly refused: string } {
     const [, sequence, payload] = frames;
     if (frames.length !== 3 || sequence?.length !== 8 || payload === undefined)
-      return { messages: [], refused: `a message of ${frames.length} frames with a sequence of ${sequence?.length ?? 0} bytes` };
+      return { refused: `a message of ${frames.length} frames with a sequence of ${sequence?.length ?? 0} bytes` };
     let batch: EngineBatch;
     try {
-      batch = decodeEngineBatch(payload);
+      batch = decodeEngineBatch(payload, defaultRank);
     } catch (error) {
-      return { messages: [], refused: error instanceof Error ? error.message : String(error) };
+      return { refused: error instanceof Error ? error.message : String(error) };
     }
     this.#ranks.add(batch.dpRank);
     const changes = batch.events.flatMap((event) => {
       const kept = this.#filter.keep(event, batch.dpRank);
       return kept === undefined ? [] : [this.#convert(kept, batch.dpRank)];
     });
-    return { messages: toMessages(this.#pipeline.push(changes)) };
+    return { changes };
+  }
+
+  /** The ranks that have spoken. */
+  get ranks(): ReadonlySet<number> {
+    return this.#ranks;
   }
 
   /** The engine has begun anew: each of its ranks is empty. The messages that say so. */

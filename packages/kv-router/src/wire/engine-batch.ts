@@ -48,13 +48,13 @@ export interface EngineBatch {
  *
  * @throws DynamoError `backend_protocol`: one event that can't be read spoils its whole batch, as in the real system.
  */
-export function decodeEngineBatch(payload: Uint8Array): EngineBatch {
+export function decodeEngineBatch(payload: Uint8Array, defaultRank = 0): EngineBatch {
   const value = decodeMsgpack(payload);
   if (!Array.isArray(value) || value.length !== 3) throw wrong('the batch', 'an array of time, events and rank', value);
   const [time, events, rank] = value as [unknown, unknown, unknown];
   if (typeof time !== 'number' && typeof time !== 'bigint') throw wrong('the time', 'a number', time);
   if (!Array.isArray(events)) throw wrong('events', 'an array', events);
-  return { events: events.map(readEvent), dpRank: rank === null || rank === undefined ? 0 : u32(rank, 'data_parallel_rank') };
+  return { events: events.map(readEvent), dpRank: rank === null || rank === undefined ? defaultRank : u32(rank, 'data_parallel_rank') };
 }
 
 function readEvent(value: unknown): EngineEvent {

@@ -70,12 +70,13 @@ export function decodeSequenceEvents(payload: Uint8Array): SequenceEvent[] {
   const value = object(decodeMsgpack(payload));
   if (value === undefined) throw wrong('the message', 'a map', value);
   const events = value['events'];
-  if (events === undefined) return [fromWire(value)];
+  if (events === undefined) return [sequenceEventFromWire(value)];
   if (!Array.isArray(events)) throw wrong('events', 'an array', events);
-  return events.map(fromWire);
+  return events.map(sequenceEventFromWire);
 }
 
-function fromWire(value: unknown): SequenceEvent {
+/** Reads one event out of a message. @throws DynamoError `backend_protocol` naming the member that is wrong. */
+export function sequenceEventFromWire(value: unknown): SequenceEvent {
   const wire = object(value);
   const worker = object(wire?.['worker']);
   const { request_id: requestId, lora_name: lora } = wire ?? {};
