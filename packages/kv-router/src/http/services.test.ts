@@ -3,6 +3,7 @@ import { decodeJson, encodeMsgpack, silentLogger as log } from '@dynamo/runtime/
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Publisher } from 'zeromq';
 import { serveIndexer } from '../indexer/indexer-service.ts';
+import { serveSelection } from '../selection/selection-service.ts';
 import { serveSlotTracker } from '../slots/slot-tracker.ts';
 
 interface Step {
@@ -91,5 +92,15 @@ test('the indexer answers every captured call as the real one', async () => {
         timeless(step.answer).slice(0, timeless(step.answer).lastIndexOf('\n')),
       );
     else expect(text.replaceAll(engine.address, captureAddress), name).toBe(step.answer);
+  }
+});
+
+test('the selection service answers every captured call as the real one', async () => {
+  const { address } = stack.use(await serveSelection({ host: '127.0.0.1', port: 0, log }));
+  // A selection without a name gets one of its own.
+  const named = (text: string): string => text.replace(/"selection_id":"[\da-f]{8}-[\da-f-]{27}"/, '"selection_id":"*"');
+  for (const [name, step] of title(captured.select_service)) {
+    const { status, type, text } = await ask(address, step);
+    expect({ status, type, text: named(text) }, name).toEqual({ status: step.status, type: step.content_type, text: named(step.answer) });
   }
 });

@@ -1,5 +1,4 @@
-import { DynamoError, type Logger } from '@dynamo/runtime';
-import { decodeJson } from '@dynamo/runtime/internal';
+import type { Logger } from '@dynamo/runtime';
 import { type Answer, asking, done, openDoor, type Route, taking } from '../http/door.ts';
 import { refusal } from '../http/refusal.ts';
 import type { HttpService } from '../slots/slot-tracker.ts';
@@ -15,10 +14,9 @@ import {
   type RegisterEngine,
   unregisterEngine,
 } from '../wire/indexer-bodies.ts';
-import { eventFromWire } from '../wire/kv-event.ts';
-import { object } from '../wire/members.ts';
 import { checkBlockSize, EngineGroup } from './engine-group.ts';
 import { IndexerMetrics } from './indexer-metrics.ts';
+import { takeOverDump } from './peer-dump.ts';
 
 /** Where the indexer listens, and with what it begins. */
 export interface IndexerOptions {
@@ -32,9 +30,6 @@ export interface IndexerOptions {
   readonly log: Logger;
 }
 
-/** How long a peer may take to tell what it knows. */
-const peerMs = 10_000;
-
 /**
  * Serves the indexer of the real router on its own (spec kv-router 20): it listens to engines' own events and tells who holds
  * how much of a prompt.
@@ -44,7 +39,7 @@ export async function serveIndexer(options: IndexerOptions): Promise<HttpService
   await using stack = new AsyncDisposableStack();
   const groups = stack.use(new EngineGroups(log));
   const known = new Set(peers);
-  await takeOver(groups, peers, log);
+  await takeOverDump(peers, { groupOf: (model, group, blockSize) => groups.make(model, group, blockSize), log });
   for (const engine of engines) await groups.register(engine);
   const metrics = new IndexerMetrics();
   const routes = [...engineRoutes(groups), ...peerRoutes(known), ...readRoutes(groups, metrics)];
@@ -113,33 +108,6 @@ class EngineGroups implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const group of this.all()) await group[Symbol.asyncDispose]();
   }
-}
-
-/** Takes over what a peer knows; who can't be reached is told to the log, and the next one asked. */
-async function takeOver(groups: EngineGroups, peers: readonly string[], log: Logger): Promise<void> {
-  for (const peer of peers) {
-    try {
-      const response = await fetch(`${peer.replace(/\/$/, '')}/dump`, { signal: AbortSignal.timeout(peerMs) });
-      if (!response.ok) throw new DynamoError('unavailable', `status ${response.status}`);
-      let events = 0;
-      for (const [name, dump] of Object.entries(object(decodeJson(await response.text())) ?? {})) events += restore(groups, name, dump);
-      return log.info({ peer, events }, 'took over what a peer indexer knows');
-    } catch (error) {
-      log.warn({ peer, error: String(error) }, 'a peer indexer did not tell what it knows');
-    }
-  }
-}
-
-function restore(groups: EngineGroups, name: string, dump: unknown): number {
-  const { block_size: blockSize, events } = object(dump) ?? {};
-  const colon = name.lastIndexOf(':');
-  if (typeof blockSize !== 'number' || blockSize === 0 || !Array.isArray(events) || colon < 1) return 0;
-  const group = groups.make(name.slice(0, colon), name.slice(colon + 1), blockSize);
-  for (const wire of events) {
-    const event = eventFromWire(wire);
-    if (event !== undefined) group.apply(event);
-  }
-  return events.length;
 }
 
 const json = (value: unknown): Answer => ({ status: 200, json: value });

@@ -107,6 +107,20 @@ export const u32: Shape<number> = smallInteger('u32', 0xffff_ffff);
 /** A count. */
 export const usize: Shape<number> = smallInteger('usize', Number.MAX_SAFE_INTEGER);
 
+/** One of some words. */
+export function variant<W extends string>(...words: readonly W[]): Shape<W> {
+  const read = (value: unknown): W | undefined => words.find((word) => word === value);
+  const expected = words.map((word) => `\`${word}\``).join(' or ');
+  return {
+    read,
+    explain(reader, path) {
+      const value = reader.value();
+      if (typeof value !== 'string') throw misfit(reader, path, `invalid type: ${kindOf(value)}, expected string or map`);
+      if (read(value) === undefined) throw misfit(reader, path, `unknown variant \`${value}\`, expected ${expected}`);
+    },
+  };
+}
+
 function integer(name: string, least: bigint, most: bigint): Shape<bigint> {
   const read = (value: unknown): bigint | undefined => {
     if (!isInteger(value)) return undefined;
@@ -220,7 +234,11 @@ export function struct<T extends object>(name: string, fields: Fields<T>): Shape
     explain(reader, path) {
       if (reader.peek() === 0x5b) {
         const given = reader.value() as unknown[];
-        throw misfit(reader, path, `invalid length ${given.length}, expected struct ${name} with ${members.length} elements`);
+        throw misfit(
+          reader,
+          path,
+          `invalid length ${given.length}, expected struct ${name} with ${members.length} element${members.length === 1 ? '' : 's'}`,
+        );
       }
       if (reader.peek() !== 0x7b) throw wrongKind(reader, path, `struct ${name}`);
       reader.enter();
