@@ -5,10 +5,22 @@ import { keyFlags } from './key-flags.ts';
 import { mockerFlags } from './mocker-flags.ts';
 import { replayFlags } from './replay-flags.ts';
 import { routerFlags } from './router-flags.ts';
+import { serviceFlags } from './service-flags.ts';
 import { upstreamFlags } from './upstream-flags.ts';
 
 /** The commands of `dynamo`. */
-export type CommandName = 'serve' | 'frontend' | 'worker' | 'router' | 'keys' | 'what-if' | 'replay' | 'mocker';
+export type CommandName =
+  | 'serve'
+  | 'frontend'
+  | 'worker'
+  | 'router'
+  | 'keys'
+  | 'what-if'
+  | 'replay'
+  | 'mocker'
+  | 'slot-tracker'
+  | 'indexer'
+  | 'select-service';
 
 /** One option: what it is called, where else it may be set, what it means and which member of `Settings` it fills. */
 export interface Flag {
@@ -79,6 +91,7 @@ export const flags: readonly Flag[] = [
     commands: front,
   },
   ...routerFlags,
+  ...serviceFlags,
   ...replayFlags,
   ...mockerFlags,
   ...upstreamFlags,
@@ -255,6 +268,6 @@ export const flags: readonly Flag[] = [
     fallback: 'info',
     help: 'Which log lines are written to stderr: a level (off, error, warn, info, debug, trace), or a list such as warn,dynamo_runtime=debug. DYN_LOGGING_JSONL=1 writes them as JSON.',
     option: 'log',
-    commands: all,
+    commands: [...all, 'slot-tracker', 'indexer', 'select-service'],
   },
 ];

@@ -37,7 +37,11 @@ describe('help and version', () => {
 
 describe('what can not be used ends in one line and exit code 2', () => {
   test.each([
-    [['fly'], {}, "unknown command 'fly'; there are serve, frontend, worker, router, what-if, mocker, replay, keys"],
+    [
+      ['fly'],
+      {},
+      "unknown command 'fly'; there are serve, frontend, worker, router, slot-tracker, indexer, select-service, what-if, mocker, replay, keys",
+    ],
     [['frontend', '--http-prot', '1'], {}, "unknown option '--http-prot' (Did you mean --http-port?)"],
     [['frontend', 'please'], {}, "too many arguments for 'frontend'. Expected 0 arguments but got 1: please."],
     [['frontend', '--http-port'], {}, "option '--http-port <port>' argument missing"],

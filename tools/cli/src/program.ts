@@ -23,6 +23,18 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: 'Serves a KV router for the workers of an endpoint, for frontends and other processes to ask.',
     load: async () => (await import('./commands/router.ts')).runRouter,
   },
+  'slot-tracker': {
+    summary: 'Counts what routers place, over HTTP, so that all of them see the same loads.',
+    load: async () => (await import('./commands/services.ts')).runSlotTracker,
+  },
+  indexer: {
+    summary: "Listens to engines' own cache events and tells over HTTP who holds how much of a prompt.",
+    load: async () => (await import('./commands/services.ts')).runIndexer,
+  },
+  'select-service': {
+    summary: 'Chooses a worker for each prompt over HTTP, among workers that are told to it.',
+    load: async () => (await import('./commands/services.ts')).runSelectService,
+  },
   'what-if': {
     summary: "Runs a recording's traffic again with other router options, and prints the runs side by side.",
     load: async () => (await import('./commands/what-if.ts')).runWhatIf,

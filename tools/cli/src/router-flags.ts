@@ -1,7 +1,7 @@
 import type { CommandName, Flag } from './flags.ts';
 
 const routers: readonly CommandName[] = ['serve', 'frontend', 'router'];
-const again: readonly CommandName[] = [...routers, 'what-if', 'replay'];
+const again: readonly CommandName[] = [...routers, 'what-if', 'replay', 'select-service'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 
 /** One setting of the KV router, under the variable `DYN_` and the flag's own name unless another is given. */

@@ -69,6 +69,26 @@ export interface Settings {
     };
     readonly recording?: string;
   };
+  /** Of the router's services on their own. */
+  readonly services: {
+    readonly host: string;
+    readonly slotsPort: number;
+    readonly indexerPort: number;
+    readonly selectionPort: number;
+    readonly threads: number;
+    readonly replicaPort?: number;
+    readonly replicaPeers?: string;
+    readonly blockSize?: number;
+    readonly engines?: string;
+    readonly replays?: string;
+    readonly model: string;
+    readonly group: string;
+    readonly indexerPeers?: string;
+    readonly selectionPeers?: string;
+    readonly affinityTtlSeconds?: number;
+    readonly pendingTtlSeconds: number;
+    readonly pendingMost: number;
+  };
   readonly worker: {
     readonly engine: EngineName;
     readonly name?: string;
