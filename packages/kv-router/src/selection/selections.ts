@@ -49,11 +49,15 @@ export class Selections implements AsyncDisposable {
     this.#sessions = ttlMs === undefined ? undefined : new PendingSelections({ ttlMs, most: mostSessions }, options.clock);
   }
 
-  /** The workers in order of their ids; of one model or group where a query names it. */
+  /** The workers in order of models, groups and ids; those that a query names. */
   catalog({ model_name: model, routing_group: group }: Readonly<Record<string, string>> = {}): readonly CatalogEntry[] {
     return [...this.#catalog.values()]
       .filter(({ record }) => (model === undefined || record.modelName === model) && (group === undefined || record.routingGroup === group))
-      .toSorted((a, b) => (a.record.workerId < b.record.workerId ? -1 : 1));
+      .toSorted(({ record: a }, { record: b }) => {
+        if (a.modelName !== b.modelName) return a.modelName < b.modelName ? -1 : 1;
+        if (a.routingGroup !== b.routingGroup) return a.routingGroup < b.routingGroup ? -1 : 1;
+        return a.workerId < b.workerId ? -1 : 1;
+      });
   }
 
   get schedulable(): number {
