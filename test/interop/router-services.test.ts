@@ -58,7 +58,8 @@ class Engine {
     const serving = (async () => {
       for await (const [id, , start] of this.router) {
         const from = Number((start as Buffer).readBigUInt64BE());
-        for (const [sequence, batch] of this.kept) if (sequence >= from) await this.router.send([id as Buffer, '', '', numbered(sequence), batch]);
+        for (const [sequence, batch] of this.kept)
+          if (sequence >= from && sequence <= this.#told) await this.router.send([id as Buffer, '', '', numbered(sequence), batch]);
         await this.router.send([id as Buffer, '', '', Buffer.alloc(8, 0xff), '']);
       }
     })();

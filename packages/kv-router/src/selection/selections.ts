@@ -129,7 +129,7 @@ export class Selections implements AsyncDisposable {
       const rank: RankName = pending?.selected ?? { workerId: workerId ?? 0n, dpRank };
       const group = this.#groupOf(body);
       if (group?.hasRank(rank) !== true) throw refusal(404, `schedulable worker ${rank.workerId} not found for model=${model} routing_group=${name}`);
-      const choice = pending ?? group.choose({ ...body, blockHashes: body.blockHashes ?? body.sequenceHashes, pinnedWorker: rank });
+      const choice = pending ?? group.choose({ ...withoutOverlap(body), pinnedWorker: rank });
       this.#pending.delete(key);
       group.book(id, choice);
       this.#reserved.set(id, group);
@@ -243,3 +243,10 @@ export class Selections implements AsyncDisposable {
 
 const pendingKey = ({ modelName, routingGroup }: SelectPrompt, id: string): string => `${modelName}\0${routingGroup}\0${id}`;
 const sessionKey = pendingKey;
+
+/** A prompt that is known by its sequence hashes alone: who holds how much of it can't be told. */
+function withoutOverlap(body: ReserveBody): ReserveBody {
+  if (body.tokenIds !== undefined || body.blockHashes !== undefined) return body;
+  if (body.sequenceHashes === undefined) throw refusal(400, 'sequence_hashes is required without token_ids');
+  return { ...body, blockHashes: body.sequenceHashes.map(() => 0n) };
+}
