@@ -124,7 +124,8 @@ function checkArguments(given: string, path: string): void {
   if (why !== '' || !isMap(value)) throw refused(`\`${path}\` must be a valid JSON object string${why}`);
 }
 
-function checkResponseFormat(format: ResponseFormat | null | undefined): void {
+/** A schema that the answer must follow has a name and is an object. */
+export function checkResponseFormat(format: ResponseFormat | null | undefined): void {
   if (format?.type !== 'json_schema') return;
   const { name, schema } = format.json_schema;
   if (name === '') throw refused('`response_format.json_schema.name` cannot be empty');

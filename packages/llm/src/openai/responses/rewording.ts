@@ -1,0 +1,14 @@
+import { DynamoError } from '@dynamo/runtime';
+import { publicFailure } from '../failure.ts';
+
+const prefix = 'Validation: ';
+
+/** Runs a check of chat requests and begins its refusals otherwise: 1.6.1 tells them of Responses requests without its usual word. */
+export function rewording(check: () => void, { as }: { as: string }): void {
+  try {
+    check();
+  } catch (error) {
+    if (!DynamoError.is(error, 'invalid_argument') || !error.message.startsWith(prefix)) throw error;
+    throw publicFailure('invalid_argument', as + error.message.slice(prefix.length));
+  }
+}
