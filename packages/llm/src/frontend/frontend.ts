@@ -11,6 +11,7 @@ import { loadHttpTls } from '../http/tls.ts';
 import { RunningAnswers } from '../http/running.ts';
 import { type HttpServer, openHttpServer } from '../http/server.ts';
 import { defaultReaderMs } from '../http/sse.ts';
+import { openResponses } from '../http/responses/open-store.ts';
 import { type HttpOptions, settleHttp } from '../http/settings.ts';
 import type { CardOptions } from '../model/card.ts';
 import type { Engine } from '../worker/engine.ts';
@@ -176,6 +177,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     overloadStatus: limits.overloadStatus ?? 529,
     scrape: () => (siblings === undefined ? metrics.text() : siblings.metrics()),
     health,
+    responses: undo.adopt(openResponses(listening.responses ?? {}, log), (store) => store?.[Symbol.asyncDispose]()),
   };
   const server = undo.use(
     await openHttpServer(parts, {

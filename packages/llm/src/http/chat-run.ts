@@ -29,6 +29,8 @@ export interface ChatRun {
   readonly model: string;
   /** Counts what it is given: the writer adds each chunk to it. */
   readonly usage: UsageCount;
+  /** What `nvext` may add; undefined where the worker makes the tokens. */
+  readonly facts?: AnswerFacts;
   readonly answering: Answering<AnswerChunk>;
 }
 
@@ -51,7 +53,6 @@ export interface BegunChat<Model> {
  * runs through the pipeline of the chat route, for models that take tokens and for those that take text.
  *
  * @throws DynamoError with a public message where the model is not there.
- * @public
  */
 export async function runChat(exchange: Asking, asked: ChatRequest, endpoint: CountedEndpoint): Promise<ChatRun> {
   const record = beginChat(exchange, asked, endpoint);
@@ -98,15 +99,18 @@ export async function runOnTokens(exchange: Asking, { asked, model, record }: Be
   const call = { ...callOf(exchange), parser, placed: facts.placed, ...(instance === undefined ? {} : { instance }) };
   const open = (signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> => batchesOf(answer(model, tokens, { ...call, signal }));
   const answering = { record, http, model: model.name, placed: facts.placed, open };
-  return { id: exchange.id, model: model.name, usage, answering, shape, tokens, prompt };
+  return { id: exchange.id, model: model.name, usage, facts, answering, shape, tokens, prompt };
 }
+
+/** Such a worker is always asked for a stream with its usage, as its answer is written anew. */
+const streamed = { stream: true, stream_options: { include_usage: true } } as const;
 
 /** A text-input worker gets the chat as it is, and says itself what is a thought and what a call (spec llm 2.6). */
 function runOnText(exchange: Asking, { asked, model, record }: BegunChat<TextModel>): ChatRun {
   const { id, parts } = exchange;
   const call = callOf(exchange);
   const open = (signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> =>
-    answerChunks(readPassed(itemsOfWorker(model.raw, passedChat(asked), { ...call, signal }), { route: 'chat' }));
+    answerChunks(readPassed(itemsOfWorker(model.raw, passedChat({ ...asked, ...streamed }), { ...call, signal }), { route: 'chat' }));
   return { id, model: model.name, usage: new UsageCount(0, { told: true }), answering: { record, http: parts.http, model: model.name, open } };
 }
 
@@ -115,11 +119,7 @@ export type ChatWriting =
   | { readonly gather: { add(chunk: AnswerChunk): void; text(): string } }
   | { readonly writer: EventWriter<AnswerChunk>; readonly opening: string };
 
-/**
- * Sends the answer of a run, and counts what the worker had cached of its prompt.
- *
- * @public
- */
+/** Sends the answer of a run, and counts what the worker had cached of its prompt. */
 export async function sendRun({ reply }: TextExchange, run: ChatRun, writing: ChatWriting): Promise<void> {
   if ('gather' in writing) await sendWhole(reply, run.answering, writing.gather);
   else await sendEvents(reply, run.answering, writing);

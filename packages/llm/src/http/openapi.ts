@@ -54,6 +54,21 @@ const routes: readonly Described[] = [
     description: 'A vector for each input of text or token ids.',
     example: { model: 'a-model', input: ['a text'], encoding_format: 'float' },
   },
+  {
+    route: 'responses',
+    method: 'post',
+    summary: 'Answer by the Responses API',
+    description: 'What a model answers to a text or to items, whole or as an event stream.',
+    example: { model: 'a-model', input: 'Hello!' },
+  },
+  {
+    route: 'responses',
+    suffix: '/input_tokens',
+    method: 'post',
+    summary: 'Guess a length',
+    description: 'About how many tokens a request has.',
+    example: { model: 'a-model', input: 'Hello!' },
+  },
   { route: 'models', method: 'get', summary: 'List models', description: 'The models that can be asked for now, aliases among them.' },
   { route: 'models', suffix: '/{*model_id}', method: 'get', summary: 'Show a model', description: 'One model; its name may hold slashes.' },
   {

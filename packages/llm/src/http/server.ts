@@ -24,6 +24,7 @@ import { metricsRoute } from './routes/metrics.ts';
 import { modelsRoutes } from './routes/models.ts';
 import { poolingRoutes } from './routes/pooling.ts';
 import { rerankRoute } from './routes/rerank.ts';
+import { responsesRoutes } from './routes/responses.ts';
 import { addOwnRoutes, type OwnRoute } from './routes/own.ts';
 
 /** Where and how the HTTP server listens. */
@@ -60,6 +61,7 @@ const routes = [
   embeddingsRoute,
   poolingRoutes,
   rerankRoute,
+  responsesRoutes,
   modelsRoutes,
   healthRoutes,
   metricsRoute,

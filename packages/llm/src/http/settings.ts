@@ -8,6 +8,7 @@ const usualPaths = {
   classify: '/v1/classify',
   pooling: '/v1/pooling',
   rerank: '/v1/rerank',
+  responses: '/v1/responses',
   models: '/v1/models',
   health: '/health',
   live: '/live',
@@ -23,7 +24,7 @@ export type RoutePaths = Readonly<Record<keyof typeof usualPaths, string>>;
 /** What an operator may change of the HTTP routes; every member is optional. */
 export interface HttpOptions {
   /** Other paths for routes; the usual path is then unknown. */
-  paths?: { [K in 'chat' | 'completions' | 'embeddings' | 'classify' | 'pooling' | 'models' | 'health' | 'live' | 'metrics']?: string };
+  paths?: { [K in 'chat' | 'completions' | 'embeddings' | 'classify' | 'pooling' | 'responses' | 'models' | 'health' | 'live' | 'metrics']?: string };
   /** Whether `/busy_threshold` is there; default true. */
   admin?: boolean;
   /** Whether `nvext` and the routing headers have an effect; default true. */
@@ -36,6 +37,11 @@ export interface HttpOptions {
   reasoningField?: 'reasoning_content' | 'reasoning';
   /** Events of their own in chat streams: for each call that is complete, and for each thought that has ended. None by default. */
   dispatch?: { calls?: boolean; thoughts?: boolean };
+  /**
+   * Where answers of `/v1/responses` are kept for `previous_response_id`: `memory` by default, `file` for a folder that several
+   * processes share, `none` to refuse it as 1.6.1 does. The longest unused go first beyond `limitMb`, 64 in memory and 1 024 in files.
+   */
+  responses?: { store?: 'memory' | 'file' | 'none'; folder?: string; limitMb?: number };
 }
 
 /** The same settled. */

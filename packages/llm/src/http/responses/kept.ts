@@ -35,7 +35,8 @@ export async function withHistory(asked: ResponsesRequest, store: ResponseStore,
   let id = asked.previous_response_id ?? undefined;
   if (id === undefined) return asked;
   for (let length = 0; id !== undefined; length++) {
-    if (length === longestChain) throw refusal('invalid_argument', failure(400, `previous_response_id goes on from more than ${longestChain} responses`));
+    if (length === longestChain)
+      throw refusal('invalid_argument', failure(400, `previous_response_id goes on from more than ${longestChain} responses`));
     const { input, output, previous }: KeptResponse = await keptResponse(store, id, owner);
     turns.push([...itemsOf(JSON.parse(input) as ResponsesRequest['input']), ...(JSON.parse(output) as InputItem[])]);
     id = previous;

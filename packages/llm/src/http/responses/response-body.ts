@@ -88,7 +88,13 @@ function shownTool(tool: ResponseTool): unknown {
   if (tool.type === 'namespace') return { ...tool, tools: tool.tools.map(shownTool) };
   if (tool.type !== 'function') return tool;
   const { type, name, parameters, strict, description, defer_loading: deferred }: FunctionTool = tool;
-  return { type, name, ...present({ parameters: parameters ?? null }), strict: strict ?? true, ...present({ description: description ?? null, defer_loading: deferred ?? null }) };
+  return {
+    type,
+    name,
+    ...present({ parameters: parameters ?? null }),
+    strict: strict ?? true,
+    ...present({ description: description ?? null, defer_loading: deferred ?? null }),
+  };
 }
 
 function responseUsage(usage: WireUsage): unknown {

@@ -133,7 +133,12 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
     end() {
       const { status, incomplete } = endOf(finish);
       const closing = closeThought(status) + closeCalls(status) + closeMessage(status);
-      const state: ResponseState = { status, output, usage: usage.finished ? usage.wire : undefined, ...(incomplete === undefined ? {} : { incomplete }) };
+      const state: ResponseState = {
+        status,
+        output,
+        usage: usage.finished ? usage.wire : undefined,
+        ...(incomplete === undefined ? {} : { incomplete }),
+      };
       const members = responseMembers(frame, state);
       shape.keep?.(encodeJsonText(members), output);
       return closing + event(`response.${status}`, { response: members });
@@ -141,7 +146,12 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
     failed({ status, body }: Failure) {
       const closing = closeThought('incomplete') + closeCalls('completed') + closeMessage('incomplete');
       const code = status >= 500 ? 'server_error' : status === 429 ? 'rate_limit_exceeded' : 'invalid_prompt';
-      const state: ResponseState = { status: 'failed', output, error: { code, message: body.message }, usage: usage.finished ? usage.wire : undefined };
+      const state: ResponseState = {
+        status: 'failed',
+        output,
+        error: { code, message: body.message },
+        usage: usage.finished ? usage.wire : undefined,
+      };
       return closing + whole('response.failed', state);
     },
   };

@@ -23,4 +23,5 @@ export interface ResponseStore extends AsyncDisposable {
 }
 
 /** What a kept response costs: its texts in bytes, with something for what holds them. */
-export const sizeOf = ({ input, output, body }: KeptResponse): number => Buffer.byteLength(input) + Buffer.byteLength(output) + Buffer.byteLength(body) + 200;
+export const sizeOf = ({ input, output, body }: KeptResponse): number =>
+  Buffer.byteLength(input) + Buffer.byteLength(output) + Buffer.byteLength(body) + 200;

@@ -24,7 +24,8 @@ export class WholeResponse {
     this.#text += chunk.text;
     this.#thought += chunk.reasoning ?? '';
     for (const piece of chunk.calls ?? []) {
-      if (piece.name !== undefined && allowed?.has(piece.name) === false) throw refusal('unknown', failure(500, 'Failed to convert internal response'));
+      if (piece.name !== undefined && allowed?.has(piece.name) === false)
+        throw refusal('unknown', failure(500, 'Failed to convert internal response'));
       let call = this.#calls.get(piece.index);
       if (call === undefined) this.#calls.set(piece.index, (call = outputCall(piece)));
       call.arguments += piece.arguments;

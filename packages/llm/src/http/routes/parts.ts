@@ -4,6 +4,7 @@ import type { FrontendMetrics } from '../../frontend/frontend-metrics.ts';
 import type { HttpSettings } from '../settings.ts';
 import type { ModelDirectory } from '../../frontend/serving-model.ts';
 import type { Access } from '../access.ts';
+import type { ResponseStore } from '../responses/store.ts';
 import type { RunningAnswers } from '../running.ts';
 
 /** What the routes are made of. */
@@ -19,6 +20,8 @@ export interface RouteParts {
   readonly running: RunningAnswers;
   /** Status of a refusal for overload (spec llm 3.1); 529 by default. */
   readonly overloadStatus: number;
+  /** Keeps the answers of `/v1/responses`; undefined where they are not kept. */
+  readonly responses: ResponseStore | undefined;
   readonly http: HttpSettings;
   /** Text of `/metrics`: that of all processes of the frontend. */
   readonly scrape: () => Promise<string>;

@@ -59,7 +59,10 @@ async function respond(exchange: TextExchange): Promise<void> {
 }
 
 /** Keeps a response once it is whole. */
-function keeping(store: ResponseStore, { owner, id, asked }: { owner: string; id: string; asked: ResponsesRequest }): NonNullable<ResponseShape['keep']> {
+function keeping(
+  store: ResponseStore,
+  { owner, id, asked }: { owner: string; id: string; asked: ResponsesRequest },
+): NonNullable<ResponseShape['keep']> {
   const previous = asked.previous_response_id ?? undefined;
   return (body, output) => store.put({ id, owner, previous, input: encodeJsonText(asked.input), output: encodeJsonText(output), body });
 }

@@ -56,7 +56,9 @@ const inputParts = list(
     }),
   ),
 );
-const outputParts = list(objectOnly(tagged('OutputMessageContent', 'type', { output_text: textPart, refusal: struct('RefusalContent', { refusal: text }) })));
+const outputParts = list(
+  objectOnly(tagged('OutputMessageContent', 'type', { output_text: textPart, refusal: struct('RefusalContent', { refusal: text }) })),
+);
 const textOrParts = union('content', text, inputParts);
 const summary = option(list(objectOnly(struct('Summary', { text }))));
 
@@ -64,7 +66,7 @@ const summary = option(list(objectOnly(struct('Summary', { text }))));
 const typed = (type: string, table: FieldTable): Type => objectOnly(struct(type, { type: word(type), ...table }));
 
 /** The items of a Responses request; whatever is none of them is told of in one sentence (observed in 1.6.1). */
-export const inputItem: Type = union(
+const inputItem: Type = union(
   'InputItemWire',
   typed('message', { role: word('assistant'), content: outputParts }),
   typed('function_call', { call_id: text, name: text, arguments: text }),

@@ -71,7 +71,11 @@ function otherMessage(item: InputItem): ChatMessage | undefined {
     return { role: 'user', content: userContent(item.content) };
   }
   if (item.type !== 'function_call_output') return undefined;
-  return { role: 'tool', content: toolContent((item as { output: string | readonly InputPart[] }).output), tool_call_id: (item as { call_id: string }).call_id };
+  return {
+    role: 'tool',
+    content: toolContent((item as { output: string | readonly InputPart[] }).output),
+    tool_call_id: (item as { call_id: string }).call_id,
+  };
 }
 
 const plainText = (content: string | readonly InputPart[]): string =>

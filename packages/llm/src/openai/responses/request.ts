@@ -32,7 +32,9 @@ export type ResponseToolChoice =
 
 /** How the answer's text must look. */
 export type TextFormat =
-  { type: 'text' } | { type: 'json_object' } | { type: 'json_schema'; name: string; schema: unknown; description?: string | null; strict?: boolean | null };
+  | { type: 'text' }
+  | { type: 'json_object' }
+  | { type: 'json_schema'; name: string; schema: unknown; description?: string | null; strict?: boolean | null };
 
 /** A request for a response, with the members that 1.6.1 reads under their wire names (spec llm 3.4). */
 export interface ResponsesRequest {
@@ -93,7 +95,9 @@ const toolTypes = (more: Readonly<Record<string, Type | null>>): Type =>
     web_search_preview_2025_03_11: null,
     apply_patch: null,
   });
-const tool = toolTypes({ namespace: struct('NamespaceTool', { name: text, description: option(text), tools: list(toolTypes({ namespace: null })) }) });
+const tool = toolTypes({
+  namespace: struct('NamespaceTool', { name: text, description: option(text), tools: list(toolTypes({ namespace: null })) }),
+});
 
 const choice = (type: Type, table: Readonly<Record<string, Type>> = {}): Type => objectOnly(struct('ToolChoice', { type, ...table }));
 const toolChoice = union(
@@ -107,7 +111,12 @@ const toolChoice = union(
   choice(word('apply_patch', 'shell')),
 );
 
-const jsonSchema = struct('ResponseFormatJsonSchema', { description: option(text), name: text, schema: [any, 'required'], strict: option(boolean()) });
+const jsonSchema = struct('ResponseFormatJsonSchema', {
+  description: option(text),
+  name: text,
+  schema: [any, 'required'],
+  strict: option(boolean()),
+});
 const format = tagged('TextResponseFormatConfiguration', 'type', { text: null, json_object: null, json_schema: jsonSchema });
 
 const included = [
