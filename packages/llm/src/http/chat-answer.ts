@@ -26,7 +26,7 @@ export interface EventWriter<Chunk = TextChunk> {
   chunk(chunk: Chunk): string;
   /** Text of the events behind the last chunk. */
   end(): string;
-  /** Text of the events that end an answer which has failed; without it the error is told as chats tell it. */
+  /** Text of the events that end an answer which has failed, told as if nothing had come before; without it the error is told as chats tell it. */
   failed?(told: Failure): string;
 }
 

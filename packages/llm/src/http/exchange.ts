@@ -68,17 +68,20 @@ export async function sendEvents<Chunk extends Counted>(
   using left = leaveSignal(response);
   using stream = eventStream(reply, { opening: options.opening, http, head: () => void tellRoute(reply, answering) });
   const { writer } = options;
+  // What has been written of a batch stays valid when the rest of it fails.
+  let text = '';
   try {
     for await (const batch of answering.open(left.signal)) {
       stream.begin();
-      let text = '';
       let tokens = 0;
       for (const chunk of batch) {
         tokens += chunk.tokenIds.length;
         text += writer.chunk(chunk);
       }
       answering.record.output(tokens);
-      if (text !== '' && !response.write(text)) await drained(response);
+      const full = text !== '' && !response.write(text);
+      text = '';
+      if (full) await drained(response);
     }
     stream.begin();
     response.end(writer.end() + sseEnd);
@@ -90,7 +93,7 @@ export async function sendEvents<Chunk extends Counted>(
       throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
     stream.begin();
     const told = failureOf(error, { first: false });
-    response.end((writer.failed?.(told) ?? streamFailure(error)) + sseEnd);
+    response.end(text + (writer.failed?.(failureOf(error, { first: true })) ?? streamFailure(error)) + sseEnd);
     throw new AnswerFailed(told, error);
   }
 }

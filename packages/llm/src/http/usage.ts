@@ -31,8 +31,9 @@ export class UsageCount {
   add(chunk: AnswerChunk): void {
     this.#completion += chunk.tokenIds.length;
     if (chunk.reasoningTokens !== undefined && this.#reasoning !== undefined) this.#reasoning += chunk.reasoningTokens;
-    if (chunk.finishReason !== undefined) this.finished = true;
+    if (chunk.finishReason !== undefined && !this.#told) this.finished = true;
     if (chunk.usage === undefined) return;
+    if (this.#told) this.finished = true;
     this.#prompt = chunk.usage.promptTokens;
     if (this.#told) this.#completion = chunk.usage.completionTokens;
     this.#details = chunk.usage.promptTokensDetails ?? this.#details;

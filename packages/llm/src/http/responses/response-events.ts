@@ -35,6 +35,8 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
   let thought: OpenText | undefined;
   let message: OpenText | undefined;
   let finish: AnswerChunk['finishReason'];
+  /** Events of a chunk in the middle of which the answer failed. */
+  let unsent = '';
 
   const event = (type: string, members: Readonly<Record<string, unknown>>): string =>
     `event: ${type}\ndata: {"type":"${type}","sequence_number":${sequence++},${encodeJsonText(members).slice(1)}\n\n`;
@@ -93,8 +95,6 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
     let text = '';
     let known = calls.get(piece.index);
     if (known === undefined) {
-      if (piece.name !== undefined && allowed?.has(piece.name) === false)
-        throw refusal('unknown', failure(500, `Backend returned function '${piece.name}' outside allowed_tools`));
       text = closeThought('completed');
       known = { at: output.length, call: outputCall(piece) };
       calls.set(piece.index, known);
@@ -124,9 +124,16 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
       usage.add(chunk);
       if (facts?.any === true) facts.add(chunk);
       let text = '';
+      const refused = chunk.calls?.find(({ name }) => name !== undefined && allowed?.has(name) === false);
       if (chunk.reasoning !== undefined) text += addThought(chunk.reasoning);
       if (chunk.text !== '') text += addText(chunk.text);
-      for (const piece of chunk.calls ?? []) if (piece.name !== undefined || piece.arguments !== '') text += addCall(piece);
+      for (const piece of chunk.calls ?? []) {
+        if (piece === refused) {
+          unsent = text;
+          throw refusal('unknown', failure(500, `Backend returned function '${piece.name}' outside allowed_tools`));
+        }
+        if (piece.name !== undefined || piece.arguments !== '') text += addCall(piece);
+      }
       finish = chunk.finishReason ?? finish;
       return text;
     },
@@ -144,7 +151,7 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
       return closing + event(`response.${status}`, { response: members });
     },
     failed({ status, body }: Failure) {
-      const closing = closeThought('incomplete') + closeCalls('completed') + closeMessage('incomplete');
+      const closing = unsent + closeThought('incomplete') + closeCalls('completed') + closeMessage('incomplete');
       const code = status >= 500 ? 'server_error' : status === 429 ? 'rate_limit_exceeded' : 'invalid_prompt';
       const state: ResponseState = {
         status: 'failed',

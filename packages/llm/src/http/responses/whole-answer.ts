@@ -11,6 +11,7 @@ export class WholeResponse {
   readonly #calls = new Map<number, OutputCall>();
   #text = '';
   #thought = '';
+  #begun = false;
   #finish: AnswerChunk['finishReason'];
 
   constructor(shape: ResponseShape) {
@@ -19,6 +20,7 @@ export class WholeResponse {
 
   add(chunk: AnswerChunk): void {
     const { usage, facts, allowed } = this.#shape;
+    this.#begun = true;
     usage.add(chunk);
     if (facts?.any === true) facts.add(chunk);
     this.#text += chunk.text;
@@ -39,9 +41,10 @@ export class WholeResponse {
     const output: unknown[] = [];
     if (thoughts && this.#thought !== '') output.push(reasoningItem(freshId('rs'), this.#thought, end.status));
     for (const call of this.#calls.values()) output.push(callItem(call, end.status));
-    if (this.#text !== '' || this.#calls.size === 0) output.push(messageItem(freshId('msg'), [textPart(this.#text)], end.status));
+    if (this.#text !== '' || output.length === 0) output.push(messageItem(freshId('msg'), [textPart(this.#text)], end.status));
     const state = { ...end, output, usage: usage.finished ? usage.wire : undefined };
-    const body = wholeResponse(frame, state, facts?.any === true ? facts.whole() : undefined);
+    // An answer without any chunk is nobody's, as the real one's is.
+    const body = wholeResponse(this.#begun ? frame : { ...frame, model: '' }, state, facts?.any === true ? facts.whole() : undefined);
     keep?.(body, output);
     return body;
   }
