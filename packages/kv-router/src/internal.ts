@@ -15,7 +15,7 @@ export type { EventBatch, EventCounts, IndexCounts, Overlaps, PrefixIndex, Prefi
 export type { OverlapScore } from './prefix/radix-tree.ts';
 export type { Ranks } from './ranks.ts';
 export { KvRouting } from './routing/kv-routing.ts';
-export type { KvRoute } from './routing/kv-routing.ts';
+export type { KvRoute } from './routing/kv-route.ts';
 export { routeHeader, routeHeaderName } from './tell/route-header.ts';
 export { OverloadWatch } from './routing/overload-watch.ts';
 export type { RoutedCall } from './routing/route-request.ts';

@@ -2,7 +2,7 @@ import { DynamoError, type InstanceId } from '@dynamo/runtime';
 import { type BoundCall, Float } from '@dynamo/runtime/internal';
 import type { PromptHasher, PromptHashes } from '../hash/block-hash.ts';
 import type { RouterRole } from '../options.ts';
-import type { KvRoute } from './kv-routing.ts';
+import type { KvRoute } from './kv-route.ts';
 import type { TokenRequest } from '../request.ts';
 import type { Constraints } from '../select/eligibility.ts';
 import { object } from '../wire/members.ts';

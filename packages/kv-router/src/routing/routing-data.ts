@@ -1,4 +1,4 @@
-import type { KvRoute } from './kv-routing.ts';
+import type { KvRoute } from './kv-route.ts';
 
 /** What a router adds to the answers that it passes on: where they come from, and how long that took (spec kv-router 19). */
 export class RoutingStory {
