@@ -30,6 +30,14 @@ A frontend in this process and \`--workers\` worker processes, which find each o
 
 \`--http-reuse-port\` lets a frontend listen beside others: start a new one on the port, wait until it has its models, then send SIGTERM to the old one.
 
+## Asking without HTTP
+
+\`dynamo run\` (and \`dynamo frontend --interactive\`) asks the models that discovery shows, or with \`--engine\` an engine of its own process, through the same pipeline as the frontend's routes.
+
+- \`--in text\`, the default on a terminal: a chat. Answers appear as they come. Ctrl-C ends the answer that runs; once more, or while nothing runs, it ends the chat, and so does Ctrl-D.
+- \`--in stdin\`, the default elsewhere: all of the standard input is one prompt; the answer goes to the standard output.
+- \`--in batch:FILE.jsonl\`: a request a line, \`{"text": "…"}\`, an OpenAI request with \`messages\` or \`prompt\`, or an entry of OpenAI's batches with \`custom_id\`, \`url\` and \`body\`. The answers are lines in the same order: the request with \`response\`, \`tokens_in\`, \`tokens_out\`, \`elapsed_ms\`, \`ttft_ms\` and \`finish_reason\`, or with \`error\`; for entries of OpenAI's batches an entry of their output. A run that was cut off (Ctrl-C, exit code 130) goes on where its output ends. The exit code is 1 where a request has failed. 1.6.1 has no batches: these are those of its forerunner.
+
 ## Ending
 
 SIGINT (Ctrl-C) and SIGTERM withdraw, refuse new requests, let running ones go on to their end, and exit with 0. A second signal, half a second or more after the first, ends at once with 130.

@@ -37,6 +37,8 @@ describe('beside the real frontend', () => {
       '--discovery-backend': 'file',
       // The real None stands for zmq on every backend (spec runtime-wire 2).
       '--event-plane': 'zmq',
+      // Its help tells of no default.
+      '--interactive': 'false',
     };
     const expected =
       departures[row.name] ??
@@ -142,6 +144,7 @@ describe('settling', () => {
         http: { host: '0.0.0.0', port: 8000, reasoningField: 'reasoning_content', dispatch: { calls: false, thoughts: false } },
         router: { mode: 'round-robin' },
         migrationLimit: 0,
+        interactive: false,
         kserve: false,
         bodyLimitMb: 45,
         admin: 'guarded',
@@ -170,6 +173,7 @@ describe('settling', () => {
       upstream: { probeSeconds: 2, idleSeconds: 120 },
       worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
       workers: 2,
+      run: { concurrency: 16, resume: true },
       mocker: {
         backend: 'vllm',
         cacheType: 'auto',

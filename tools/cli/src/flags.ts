@@ -7,9 +7,11 @@ import { replayFlags } from './replay-flags.ts';
 import { routerFlags } from './router-flags.ts';
 import { serviceFlags } from './service-flags.ts';
 import { upstreamFlags } from './upstream-flags.ts';
+import { runFlags } from './run-flags.ts';
 
 /** The commands of `dynamo`. */
 export type CommandName =
+  | 'run'
   | 'serve'
   | 'frontend'
   | 'worker'
@@ -49,8 +51,8 @@ const oneOf =
   (...words: readonly string[]) =>
   (value: unknown): boolean =>
     words.includes(String(value));
-const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router', 'mocker'];
-const models: readonly CommandName[] = ['serve', 'frontend', 'worker', 'mocker'];
+const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router', 'mocker', 'run'];
+const models: readonly CommandName[] = ['serve', 'frontend', 'worker', 'mocker', 'run'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 const work: readonly CommandName[] = ['serve', 'worker'];
 const apart: readonly CommandName[] = ['frontend', 'worker', 'router'];
@@ -92,6 +94,7 @@ export const flags: readonly Flag[] = [
   },
   ...routerFlags,
   ...serviceFlags,
+  ...runFlags,
   ...replayFlags,
   ...mockerFlags,
   ...upstreamFlags,
@@ -137,6 +140,15 @@ export const flags: readonly Flag[] = [
     help: "First part of the names of the frontend's metrics.",
     option: 'frontend.metricsPrefix',
     commands: front,
+  },
+  {
+    flag: '--interactive',
+    env: 'DYN_INTERACTIVE',
+    type: 'switch',
+    fallback: false,
+    help: 'A chat in the terminal in place of HTTP; -i says the same.',
+    option: 'frontend.interactive',
+    commands: ['frontend'],
   },
   {
     flag: '--kserve-grpc-server',
@@ -193,7 +205,7 @@ export const flags: readonly Flag[] = [
     fallbackText: 'the path as given; echo for the bundled tokenizer',
     help: 'Name that clients ask for.',
     option: 'worker.name',
-    commands: [...work, 'mocker'],
+    commands: [...work, 'mocker', 'run'],
   },
   {
     flag: '--endpoint',
@@ -210,7 +222,7 @@ export const flags: readonly Flag[] = [
     fallback: 20,
     help: 'Pause of the echo engine before each token, in milliseconds.',
     option: 'worker.delayMs',
-    commands: work,
+    commands: [...work, 'run'],
   },
   {
     flag: '--discovery-backend',
@@ -221,7 +233,7 @@ export const flags: readonly Flag[] = [
     fallback: 'file',
     help: 'Where processes find each other; file uses the folder DYN_FILE_KV, by default dynamo_store_kv in the temporary folder, and etcd the servers ETCD_ENDPOINTS, by default http://localhost:2379. The real default is etcd.',
     option: 'connect.discovery',
-    commands: [...apart, 'mocker'],
+    commands: [...apart, 'mocker', 'run'],
   },
   {
     flag: '--request-plane',

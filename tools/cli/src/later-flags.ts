@@ -1,6 +1,6 @@
 /** Flags of the real frontend and mocker 1.6.1 that come with a later version: known words, so that nobody takes them for a typing error. */
 const laterFlags: ReadonlySet<string> = new Set(
-  `--interactive --serve-indexer --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path
+  `--serve-indexer --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path
   --tcp-tls-client-cert-path --tcp-tls-client-key-path --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path
   --nats-tls-insecure --nats-tls-client-cert-path --nats-tls-client-key-path --grpc-metrics-port --dump-config-to
   --frontend-route-extension --enable-anthropic-api --strip-anthropic-preamble

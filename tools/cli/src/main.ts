@@ -10,6 +10,9 @@ async function run(argv: readonly string[]): Promise<number> {
   // The router's own word for it.
   if (word === 'router' && argv[1] === 'what-if')
     return run(['what-if', ...(argv[2]?.startsWith('-') === false ? ['--recording'] : []), ...argv.slice(2)]);
+  // The words of the real entrypoint's forerunner, and the real frontend's short flag.
+  if (word === 'run' && argv.some((arg) => /^(in|out)=/.test(arg))) return run(argv.map(spelledOut));
+  if (word === 'frontend' && argv.includes('-i')) return run(argv.map((arg) => (arg === '-i' ? '--interactive' : arg)));
   try {
     if (word !== undefined && !word.startsWith('-') && word !== 'help' && !Object.hasOwn(commands, word))
       throw new UsageError(`unknown command '${word}'; there are ${Object.keys(commands).join(', ')}`);
@@ -24,6 +27,9 @@ async function run(argv: readonly string[]): Promise<number> {
     return code;
   }
 }
+
+/** `in=WORD` and `out=WORD` as flags. */
+const spelledOut = (arg: string): string => arg.replace(/^in=/, '--in=').replace(/^out=/, '--engine=');
 
 // Everything has been disposed by now; what a library left open must not hold the process.
 process.exit(await run(process.argv.slice(2)));

@@ -11,6 +11,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: 'Runs a frontend and workers together on this machine; the default command.',
     load: async () => (await import('./commands/serve.ts')).runServe,
   },
+  run: {
+    summary: 'Asks models without HTTP: a chat in the terminal, one prompt, or a file of requests.',
+    load: async () => (await import('./commands/run.ts')).runRun,
+  },
   frontend: {
     summary: 'Runs the OpenAI-style HTTP frontend for the workers that discovery shows.',
     load: async () => (await import('./commands/frontend.ts')).runFrontend,

@@ -44,6 +44,7 @@ export interface Settings {
     readonly metricsPrefix?: string;
     readonly migrationLimit: number;
     readonly migrationMaxSequence?: number;
+    readonly interactive: boolean;
     readonly kserve: boolean;
     readonly bodyLimitMb: number;
     readonly limits?: Readonly<Partial<Record<LimitName, number>>>;
@@ -98,6 +99,15 @@ export interface Settings {
   };
   readonly workers: number;
   readonly upstream: UpstreamSettings;
+  /** What is asked without HTTP. */
+  readonly run: {
+    readonly input?: string;
+    readonly engine?: Exclude<EngineName, 'openai'>;
+    readonly maxTokens?: number;
+    readonly output?: string;
+    readonly concurrency: number;
+    readonly resume: boolean;
+  };
   readonly replay: ReplaySettings;
   readonly mocker: MockerSettings;
   /** What a new API key may do. */

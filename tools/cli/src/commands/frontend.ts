@@ -10,6 +10,7 @@ import type { Settings } from '../settings.ts';
 
 /** Runs a frontend until it is asked to end; resolves with the exit code. */
 export async function runFrontend(settings: Settings): Promise<number> {
+  if (settings.frontend.interactive) return runInteractive(settings);
   if (settings.upstream.urls !== undefined) return (await import('./frontend-upstreams.ts')).runFrontendUpstreams(settings);
   if (settings.frontend.httpWorkers !== 1) {
     const { processCount, runFrontendProcesses } = await import('./frontend-processes.ts');
@@ -30,6 +31,15 @@ export async function runFrontend(settings: Settings): Promise<number> {
   if (end === undefined) return 1;
   log.info({ signal: end }, 'draining: running answers go on to their end');
   return 0;
+}
+
+/** A chat in the terminal, over the same workers and by the same routing. */
+async function runInteractive(settings: Settings): Promise<number> {
+  using log = openLog(settings);
+  const { askModels } = await import('../ask/ask-models.ts');
+  await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
+  await using frontend = await new Llm(runtime).frontend({ ...frontendOptions(settings), http: false });
+  return await askModels(frontend, { input: { kind: 'text' }, model: settings.worker.name, concurrency: 1, resume: false });
 }
 
 /** What the runtime needs of the settings; the response plane has only one implementation. */

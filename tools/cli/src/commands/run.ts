@@ -1,0 +1,30 @@
+import { type FrontendOptions, Llm } from '@dynamo/llm';
+import { DistributedRuntime } from '@dynamo/runtime';
+import { askModels, inputOf } from '../ask/ask-models.ts';
+import { engines } from '../engines/index.ts';
+import { frontendOptions } from '../frontend-options.ts';
+import { openLog } from '../log.ts';
+import { modelFolder } from '../model-folder.ts';
+import type { Settings } from '../settings.ts';
+import { connectOptions } from './frontend.ts';
+
+/** Asks the workers of a fleet, or an engine of this process, without HTTP; resolves with the exit code. */
+export async function runRun(settings: Settings): Promise<number> {
+  const { run, worker } = settings;
+  const input = inputOf(run.input, { terminal: process.stdin.isTTY });
+  using log = openLog(settings);
+  const engine = await engineOf(settings);
+  const connect = connectOptions(settings);
+  await using runtime = await DistributedRuntime.connect({ ...connect, ...(engine === undefined ? {} : { discovery: 'mem' as const }), log });
+  await using frontend = await new Llm(runtime).frontend({ ...frontendOptions(settings), http: false, ...(engine === undefined ? {} : { engine }) });
+  const { maxTokens, output, concurrency, resume } = run;
+  return await askModels(frontend, { input, model: worker.name, maxTokens, output, concurrency, resume });
+}
+
+/** The engine of this process, if one was asked for. */
+async function engineOf(settings: Settings): Promise<FrontendOptions['engine']> {
+  const { engine } = settings.run;
+  if (engine === undefined) return undefined;
+  const { path, name } = modelFolder(settings);
+  return { model: path, name, run: await engines[engine]({ modelPath: path, delayMs: settings.worker.delayMs }) };
+}
