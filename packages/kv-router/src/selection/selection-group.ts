@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoError, type Logger } from '@dynamo/runtime';
 import { PromptHasher, type PromptHashes } from '../hash/block-hash.ts';
-import { refusal } from '../http/refusal.ts';
 import type { RankLoad } from '../load/active-sequences.ts';
 import { ReplicaSync, type SharedRequest } from '../load/replica-sync.ts';
 import { toBigints } from '../load/sequence-table.ts';
 import { type EngineFeed, openEngineFeed } from '../publish/engine-feed.ts';
 import { AdmissionQueue } from '../queue/admission.ts';
 import { routingParts, type RoutingParts } from '../routing/routing-parts.ts';
-import type { Placed, PlaceRequest } from '../select/scheduler.ts';
+import { tierOverlaps } from '../routing/tier-overlaps.ts';
+import type { Placed } from '../select/scheduler.ts';
 import type { RouterEvent } from '../wire/kv-event.ts';
 import type { RankOverlap } from '../wire/overlap-scores.ts';
 import type { RouterSettings } from '../wire/router-settings.ts';
@@ -16,6 +16,7 @@ import { type RankName, recordToCard, type SelectBody, type Selected, type Selec
 import { encodeSlotEvent } from '../wire/slot-bodies.ts';
 import { readWorkerConfig } from '../workers/worker-config.ts';
 import { type RankSources, sourcesOf } from './catalog-entry.ts';
+import { placeRequest, readPrompt, type SelectionJob } from './selection-job.ts';
 
 /** Whose workers these are, and how they are chosen. */
 export interface SelectionGroupOptions {
@@ -27,15 +28,6 @@ export interface SelectionGroupOptions {
   readonly routerId: bigint;
   readonly publish: (payload: Uint8Array) => void;
   readonly log: Logger;
-}
-
-/** One prompt on its way to a worker. */
-interface Job {
-  readonly body: SelectBody;
-  readonly prompt: PromptHashes;
-  readonly isl: number;
-  /** Name under which it is counted; absent when it is only asked for. */
-  readonly reserve?: string | undefined;
 }
 
 /** A choice, and what it was made from. */
@@ -62,7 +54,7 @@ export class SelectionGroup implements AsyncDisposable {
   readonly replicas: ReplicaSync;
   readonly #parts: RoutingParts;
   readonly #hasher: PromptHasher;
-  readonly #queue: AdmissionQueue<Job, Choice>;
+  readonly #queue: AdmissionQueue<SelectionJob, Choice>;
   readonly #served = new Map<bigint, Served>();
   readonly #shared = new Map<string, SharedRequest>();
   readonly #log: Logger;
@@ -78,11 +70,11 @@ export class SelectionGroup implements AsyncDisposable {
     this.#parts = routingParts({ blockSize, model, settings: { ...options.settings, trackActiveBlocks: true } }, { clock });
     const { index, profile, workers, sequences, ranks, scheduler } = this.#parts;
     this.#hasher = new PromptHasher(index.core);
-    this.#queue = new AdmissionQueue<Job, Choice>({
+    this.#queue = new AdmissionQueue<SelectionJob, Choice>({
       profile,
       clock,
       host: {
-        outlook: (job) => scheduler.outlook(this.#request(job)),
+        outlook: (job) => scheduler.outlook(placeRequest(this.#parts.index, job)),
         dispatch: (job) => this.#dispatch(job),
         workers: () => workers.size,
       },
@@ -142,7 +134,7 @@ export class SelectionGroup implements AsyncDisposable {
 
   /** Chooses a rank, waiting in the queue if need be; counts the prompt on it under `reserve`. */
   select(body: SelectBody, options: { readonly reserve?: string; readonly signal: AbortSignal }): Promise<Choice> {
-    const job = { body, ...this.#prompt(body), reserve: options.reserve };
+    const job = { body, ...readPrompt(this.#hasher, this.blockSize, body), reserve: options.reserve };
     const { policyClass, strictPriority, priorityJump, pinnedWorker: pinned } = body;
     return this.#queue.submit(job, {
       isl: job.isl,
@@ -156,7 +148,7 @@ export class SelectionGroup implements AsyncDisposable {
 
   /** Chooses without waiting. */
   choose(body: SelectBody): Choice {
-    return this.#choice({ body, ...this.#prompt(body) });
+    return this.#choice({ body, ...readPrompt(this.#hasher, this.blockSize, body) });
   }
 
   /** Counts a choice under a name until it is freed. */
@@ -202,12 +194,12 @@ export class SelectionGroup implements AsyncDisposable {
   loads(prompt?: SelectPrompt): RankLoad[] {
     const { scheduler } = this.#parts;
     if (prompt === undefined) return scheduler.loads({ isl: 0, sequence: new Uint32Array(0) });
-    return scheduler.loads(this.#request({ body: prompt, ...this.#prompt(prompt) }));
+    return scheduler.loads(placeRequest(this.#parts.index, { body: prompt, ...readPrompt(this.#hasher, this.blockSize, prompt) }));
   }
 
   /** What each rank holds of a prompt, in order, and how many whole blocks the prompt has. */
   overlaps(prompt: SelectPrompt): { readonly ranks: readonly RankOverlap[]; readonly blocks: number } {
-    const hashes = this.#prompt(prompt).prompt;
+    const hashes = readPrompt(this.#hasher, this.blockSize, prompt).prompt;
     const ranks = this.#held(hashes, this.#parts.workers.numbers);
     const inOrder = ranks.toSorted((a, b) => (a.workerId === b.workerId ? a.dpRank - b.dpRank : a.workerId < b.workerId ? -1 : 1));
     return { ranks: inOrder, blocks: hashes.local.length };
@@ -255,51 +247,16 @@ export class SelectionGroup implements AsyncDisposable {
     ranks.release(rank);
   }
 
-  /** The hashes and the length of a prompt. */
-  #prompt(body: SelectPrompt): { prompt: PromptHashes; isl: number } {
-    const { tokenIds, blockHashes, sequenceHashes, islTokens, loraName: lora, cacheSalt: salt, isEagle: eagle } = body;
-    if (tokenIds !== undefined) {
-      const prompt = this.#hasher.hashes(tokenIds, { blockSize: this.blockSize, lora, salt, eagle });
-      return { prompt, isl: tokenIds.length };
-    }
-    const missing = blockHashes === undefined ? 'block_hashes' : sequenceHashes === undefined ? 'sequence_hashes' : 'isl_tokens';
-    if (blockHashes === undefined || sequenceHashes === undefined || islTokens === undefined)
-      throw refusal(400, `${missing} is required without token_ids`);
-    if (blockHashes.length !== sequenceHashes.length)
-      throw refusal(400, `block_hashes length ${blockHashes.length} must match sequence_hashes length ${sequenceHashes.length}`);
-    return { prompt: { local: BigUint64Array.from(blockHashes), sequence: BigUint64Array.from(sequenceHashes) }, isl: islTokens };
-  }
-
-  #request({ body, prompt, isl }: Job): PlaceRequest {
-    const { device, hostPinned, disk, external } = this.#parts.index.overlaps(prompt);
-    const { routingConstraints: wanted, pinnedWorker: pinned, allowedWorkerIds: allowed, routerConfigOverride: override } = body;
-    const { assumeKvReuse, trackPrefillTokens } = override ?? {};
-    return {
-      isl,
-      sequence: new Uint32Array(prompt.sequence.buffer, prompt.sequence.byteOffset, prompt.sequence.length * 2),
-      overlaps: { device, host: hostPinned, disk, external },
-      constraints: {
-        ...(wanted === undefined ? {} : { requiredTaints: wanted.requiredTaints, preferredTaints: Object.fromEntries(wanted.preferredTaints) }),
-        ...(pinned === undefined ? {} : { pinned }),
-        ...(allowed === undefined ? {} : { allowed }),
-      },
-      override: {
-        ...(assumeKvReuse === undefined ? {} : { assumeKvReuse }),
-        ...(trackPrefillTokens === undefined ? {} : { trackPrefillTokens }),
-      },
-    };
-  }
-
-  #dispatch(job: Job): Choice {
+  #dispatch(job: SelectionJob): Choice {
     const choice = this.#choice(job);
     if (job.reserve !== undefined) this.book(job.reserve, choice);
     return choice;
   }
 
-  #choice(job: Job): Choice {
+  #choice(job: SelectionJob): Choice {
     const { scheduler, workers } = this.#parts;
     const { body, prompt, isl } = job;
-    const placed = scheduler.place(this.#request(job));
+    const placed = scheduler.place(placeRequest(this.#parts.index, job));
     const { workerId, dpRank, sequence, trackPrefill } = placed;
     const endpoint = this.#served.get(workerId)?.record.endpoint;
     if (endpoint === undefined) throw new DynamoError('unavailable', 'no endpoints available to route work');
@@ -321,12 +278,12 @@ export class SelectionGroup implements AsyncDisposable {
 
   #held(prompt: PromptHashes, numbers: readonly number[]): RankOverlap[] {
     const { index, ranks } = this.#parts;
-    const { device, hostPinned, disk, external } = index.overlaps(prompt);
+    const { device, host, disk, external } = tierOverlaps(index, prompt);
     return numbers.map((rank) => ({
       workerId: ranks.workerIdOf(rank),
       dpRank: ranks.dpRankOf(rank),
       device: device[rank] ?? 0,
-      host: hostPinned[rank] ?? 0,
+      host: host[rank] ?? 0,
       disk: (disk[rank] ?? 0) + (external[rank] ?? 0),
     }));
   }
