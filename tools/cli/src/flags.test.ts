@@ -141,7 +141,13 @@ describe('settling', () => {
       log: 'info',
       connect: { discovery: 'file', requestPlane: 'tcp', responsePlane: 'tcp', eventPlane: 'zmq' },
       frontend: {
-        http: { host: '0.0.0.0', port: 8000, reasoningField: 'reasoning_content', dispatch: { calls: false, thoughts: false } },
+        http: {
+          host: '0.0.0.0',
+          port: 8000,
+          reasoningField: 'reasoning_content',
+          dispatch: { calls: false, thoughts: false },
+          responses: { store: 'memory' },
+        },
         router: { mode: 'round-robin' },
         migrationLimit: 0,
         interactive: false,
