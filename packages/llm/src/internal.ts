@@ -28,3 +28,5 @@ export { adaptLogitsProcessor, applyLogitsProcessors, forcedSequenceProcessor, h
 export type { ApplyOptions, BatchedLogitsProcessor } from './worker/logits.ts';
 export { serveUpstream } from './worker/openai/serve-upstream.ts';
 export type { ServeUpstreamOptions, UpstreamWorker } from './worker/openai/serve-upstream.ts';
+export { fetchModel, hubPlace, looksLikeModelId } from './hub/index.ts';
+export type { FetchModelOptions, FetchProgress, HubPlace } from './hub/index.ts';

@@ -20,6 +20,27 @@ export class Llm {
   }
 
   /**
+   * Finds a model's files and gives their folder: a folder as it is; else, for `owner/name` or `owner/name@revision`, the cache that
+   * Python's `huggingface_hub` keeps, filled from the hub with what is missing (`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`,
+   * `HF_HUB_OFFLINE` count). Weights only with `weights`. An attempt that was cut off goes on where it ended.
+   *
+   * @throws DynamoError `not_found`, `unauthenticated`, `permission_denied`, `unavailable` (offline and not in the cache),
+   * `cannot_connect`, `disconnected` or `resource_exhausted` (the disk is full).
+   */
+  async fetchModel(
+    source: string,
+    options?: {
+      weights?: boolean;
+      signal?: AbortSignal;
+      /** Told of the bytes of all files that are here, out of how many, and which file came last. */
+      onProgress?: (progress: { readonly file: string; readonly receivedBytes: number; readonly totalBytes: number }) => void;
+    },
+  ): Promise<string> {
+    const { fetchModel, hubPlace } = await import('./hub/index.ts');
+    return fetchModel(source, hubPlace(process.env), options);
+  }
+
+  /**
    * Opens an OpenAI-style HTTP frontend for every model that discovery shows, now and later.
    *
    * @throws DynamoError `invalid_argument` when the port is in use or an option is out of range.

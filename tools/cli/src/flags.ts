@@ -194,7 +194,7 @@ export const flags: readonly Flag[] = [
     env: 'DYN_MODEL_PATH',
     type: 'folder',
     fallbackText: 'workers: a small bundled tokenizer',
-    help: 'Model folder with config.json and tokenizer.json. A frontend reads files there that it cannot read where a worker names them.',
+    help: 'Model folder with config.json and tokenizer.json, or OWNER/NAME[@REVISION] of a model on the hub, which is fetched without its weights (HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count). A frontend reads files there that it cannot read where a worker names them.',
     option: 'modelPath',
     commands: models,
   },

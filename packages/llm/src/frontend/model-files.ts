@@ -16,6 +16,8 @@ import type { ModelFiles } from './serving-model.ts';
 export interface FileSources {
   /** A folder with files of the same base names (`--model-path` of a frontend, spec llm 1.3). */
   readonly modelPath?: string;
+  /** Fetches a model of the hub, for cards whose files are `hf://`; by default with the variables of the environment. */
+  readonly fetch?: (model: string) => Promise<string>;
 }
 
 /** Loads what cards point to, and keeps what several models share. Disposing ends its threads. */
@@ -117,9 +119,14 @@ async function readVerified(file: CardFile, sources: FileSources): Promise<Buffe
   return bytes;
 }
 
-async function locate(file: CardFile, { modelPath }: FileSources): Promise<Buffer> {
+/** Largest file that is taken from a worker; tokenizers have tens of megabytes. */
+const maxFileBytes = 512 * 1024 * 1024;
+
+async function locate(file: CardFile, { modelPath, fetch: fetched = fromHub }: FileSources): Promise<Buffer> {
   if (/^https?:\/\//.test(file.path)) return download(file);
-  const attempts = [file.path, ...(modelPath === undefined ? [] : [join(modelPath, baseName(file.path))])];
+  const beside = modelPath === undefined ? [] : [join(modelPath, baseName(file.path))];
+  const hub = /^hf:\/\/(.+)\/[^/]+$/.exec(file.path)?.[1];
+  const attempts = hub === undefined ? [file.path, ...beside] : beside;
   let cause: unknown;
   for (const path of attempts) {
     try {
@@ -128,13 +135,34 @@ async function locate(file: CardFile, { modelPath }: FileSources): Promise<Buffe
       cause = error;
     }
   }
+  if (hub !== undefined) return readFile(join(await fetched(hub), baseName(file.path)));
   throw new DynamoError('not_found', `can't read ${attempts.join(' or ')}`, { cause, data: { path: file.path } });
 }
 
+async function fromHub(model: string): Promise<string> {
+  const { fetchModel, hubPlace } = await import('../hub/index.ts');
+  return fetchModel(model, hubPlace(process.env));
+}
+
+/** Takes a file from the worker that hosts it: no more bytes than its card says, and from nobody whom the worker points to. */
 async function download(file: CardFile): Promise<Buffer> {
-  const answer = await fetch(file.path, { signal: AbortSignal.timeout(30_000) });
-  if (!answer.ok) throw new DynamoError('not_found', `${file.path} answered ${answer.status}`, { data: { path: file.path, status: answer.status } });
-  return Buffer.from(await answer.arrayBuffer());
+  const limit = Math.min(Number.isSafeInteger(file.size) ? file.size : maxFileBytes, maxFileBytes);
+  const answer = await fetch(file.path, { redirect: 'error', signal: AbortSignal.timeout(30_000) });
+  if (!answer.ok) {
+    await answer.body?.cancel();
+    throw new DynamoError('not_found', `${file.path} answered ${answer.status}`, { data: { path: file.path, status: answer.status } });
+  }
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += piece.length;
+    if (size > limit)
+      throw new DynamoError('payload_too_large', `${file.path} has more than the ${limit} bytes that its card says`, {
+        data: { path: file.path, limit },
+      });
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces, size);
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

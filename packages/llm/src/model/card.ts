@@ -47,11 +47,11 @@ const roles: readonly WorkerRole[] = ['aggregated', 'prefill', 'decode', 'encode
 export const slugOf = (name: string): string => name.toLowerCase().replace(/[^a-z0-9_-]/g, '_');
 
 /**
- * Builds the card of a model folder, as the real registration does.
+ * Builds the card of a model folder, as the real registration does. `source` is what the folder was fetched by, where that was another name.
  *
  * @throws DynamoError `not_found` naming the folder or the file in it that is missing.
  */
-export async function cardFromDirectory(path: string, options: CardOptions = {}): Promise<WireCard> {
+export async function cardFromDirectory(path: string, options: CardOptions = {}, source: string = path): Promise<WireCard> {
   const directory = resolve(path);
   const found = await stat(directory).catch(() => undefined);
   if (found?.isDirectory() !== true) throw new DynamoError('not_found', `model folder '${path}' does not exist`, { data: { path } });
@@ -66,7 +66,7 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
   const generation = await reference(join(directory, 'generation_config.json'));
   const preprocessor = await reference(join(directory, 'preprocessor_config.json'));
   const longest = config.max_position_embeddings;
-  const name = options.name ?? path;
+  const name = options.name ?? source;
   const { surfaces = ['chat', 'completions'], input = 'tokens' } = options;
   checkSurfaces(input, surfaces);
   const { role = 'aggregated', needs = role === 'prefill' ? [['decode']] : [] } = options;
@@ -74,7 +74,7 @@ export async function cardFromDirectory(path: string, options: CardOptions = {})
   return {
     display_name: name,
     slug: slugOf(name),
-    source_path: path,
+    source_path: source,
     model_info: { hf_config_json: await need('config.json') },
     tokenizer: { hf_tokenizer_json: await need('tokenizer.json') },
     ...(prompt === undefined ? {} : { prompt_formatter: { hf_tokenizer_config_json: prompt } }),

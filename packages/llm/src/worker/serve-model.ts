@@ -2,6 +2,7 @@ import { KvPublisher, type KvPublisherOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, EndpointPath, Handler, HandlerContext, Served } from '@dynamo/runtime';
 import { type BatchedIterable, batchesOf, encodeModel, itemsOf } from '@dynamo/runtime/internal';
 import { type CardOptions, cardFromDirectory } from '../model/card.ts';
+import { shareCard } from '../model/share-card.ts';
 import type { Engine } from './engine.ts';
 import { encodeEngineOutput } from '@dynamo/kv-router/internal';
 import { decodeTokenRequest } from '@dynamo/kv-router/internal';
@@ -9,7 +10,7 @@ import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 /** A model to serve: the first three members are all that is needed. */
 export interface ServeModelOptions extends CardOptions {
   endpoint: EndpointPath;
-  /** Folder with config.json and tokenizer.json. */
+  /** Folder with config.json and tokenizer.json, or `owner/name` of a model on the hub: see `Llm.fetchModel`. */
   model: string;
   /** From token ids to tokens; with `input: 'text'` or the surface `embedding`, from the wire's request to the wire's answer. */
   engine: Engine | Handler<never, unknown>;
@@ -40,14 +41,21 @@ export interface ServedModel extends Served {
 /** Serves the engine and then publishes its card, so that a frontend that sees the card reaches the engine. */
 export async function serveModel(runtime: DistributedRuntime, options: ServeModelOptions): Promise<ServedModel> {
   const { endpoint: path, events, healthCheck } = options;
-  const card = await cardFromDirectory(options.model, options);
+  const card = await cardFromDirectory(await folderOf(options.model, options.signal), options, options.model);
   const running = new RunningRequests();
   await using undo = new AsyncDisposableStack();
   const served = undo.use(await runtime.serve(path, running.counting(handlerOf(options)), healthCheck === undefined ? {} : { healthCheck }));
   const { id, namespace, component, endpoint } = served.instance;
   const kv = events === undefined ? undefined : undo.use(await openEvents(runtime, path, { events, blockSize: card.kv_cache_block_size }));
-  undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...card } })));
+  const shared = undo.use(shareCard(runtime, served.instance, card, process.env));
+  undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...shared.card } })));
   return ownedModel(runtime, { served, kv, running, kept: undo.move(), signal: options.signal });
+}
+
+/** A folder as it is; what is none and may be the name of a model is fetched. */
+async function folderOf(model: string, signal: AbortSignal | undefined): Promise<string> {
+  const { fetchModel, hubPlace, looksLikeModelId } = await import('../hub/index.ts');
+  return looksLikeModelId(model) ? fetchModel(model, hubPlace(process.env), signal === undefined ? {} : { signal }) : model;
 }
 
 const openEvents = (

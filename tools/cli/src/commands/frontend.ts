@@ -6,6 +6,7 @@ import { siblingsOfProcess } from '../fleet/member.ts';
 import { frontendOptions } from '../frontend-options.ts';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
+import { fetchNamedModel } from '../model-folder.ts';
 import type { Settings } from '../settings.ts';
 
 /** Runs a frontend until it is asked to end; resolves with the exit code. */
@@ -17,10 +18,12 @@ export async function runFrontend(settings: Settings): Promise<number> {
     if (processCount(settings) > 1) return runFrontendProcesses(settings);
   }
   using log = openLog(settings);
+  const modelPath = await fetchNamedModel(settings.modelPath);
   using interruption = watchInterruption();
+  const own = frontendOptions(modelPath === undefined ? settings : { ...settings, modelPath });
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
   const siblings = siblingsOfProcess();
-  const options = siblings === undefined ? frontendOptions(settings) : sharing(frontendOptions(settings));
+  const options = siblings === undefined ? own : sharing(own);
   await using frontend = await (siblings === undefined ? new Llm(runtime).frontend(options) : openFrontendBeside(runtime, options, siblings));
   // The parent of several waits for this.
   process.send?.({ type: 'ready', instance: String(process.pid), address: frontend.address, endpoint: 'http' });

@@ -6,7 +6,7 @@ import { MockWorker } from '@dynamo/mocker';
 import { DistributedRuntime, DynamoError, type EndpointPath } from '@dynamo/runtime';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
-import { bundledModel } from '../model-folder.ts';
+import { bundledModel, fetchNamedModel } from '../model-folder.ts';
 import { engineConfig, portsOf, roleOf, staggerOf, wordsOf } from '../mocker/engine-config.ts';
 import type { Settings } from '../settings.ts';
 import { UsageError } from '../usage.ts';
@@ -19,8 +19,8 @@ const batch = { workers: 32, pauseMs: 2_000 } as const;
 export async function runMocker(settings: Settings): Promise<number> {
   using log = openLog(settings);
   const { mocker, worker } = settings;
+  const model = (await fetchNamedModel(settings.modelPath)) ?? bundledModel;
   using interruption = watchInterruption();
-  const model = settings.modelPath ?? bundledModel;
   const role = roleOf(mocker);
   const component = role === 'prefill' ? 'prefill' : 'backend';
   const endpoint: EndpointPath = worker.endpoint ?? `${settings.namespace ?? 'dynamo'}.${component}.generate`;
@@ -39,7 +39,7 @@ export async function runMocker(settings: Settings): Promise<number> {
     const runtime = stack.use(await DistributedRuntime.connect(connect));
     lost.push(runtime.closed);
     if (launch.startupSeconds > 0) await sleep(launch.startupSeconds * 1_000);
-    const open = { endpoint, model, name: worker.name ?? (settings.modelPath === undefined ? 'mock' : undefined), host: await ownAddress(), words };
+    const open = { endpoint, model, name: worker.name ?? settings.modelPath ?? 'mock', host: await ownAddress(), words };
     served.push(stack.use(await MockWorker.open(runtime, launch, open)).served);
     if (staggerMs > 0 && index < launches.length - 1) {
       await sleep(staggerMs);

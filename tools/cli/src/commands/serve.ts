@@ -11,7 +11,7 @@ import { DistributedRuntime } from '@dynamo/runtime';
 import { frontendOptions } from '../frontend-options.ts';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
-import { modelFolder, type ModelFolder } from '../model-folder.ts';
+import { fetchNamedModel, modelFolder, type ModelFolder } from '../model-folder.ts';
 import { banner } from '../serve/banner.ts';
 import { stackEnvironment, workerEnvironment } from '../serve/environment.ts';
 import { WorkerPool } from '../serve/worker-pool.ts';
@@ -28,7 +28,7 @@ export async function runServe(settings: Settings): Promise<number> {
   using log = openLog(settings);
   const model = modelFolder(settings);
   // Says what is wrong with the folder before anything runs.
-  await cardFromDirectory(model.path);
+  await cardFromDirectory((await fetchNamedModel(settings.modelPath)) ?? model.path);
   await using stack = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), 'dynamo-serve-'));
   const forget = (): void => rmSync(root, { recursive: true, force: true });
