@@ -19,6 +19,7 @@ export const confined: readonly { readonly from: RegExp; readonly to: RegExp }[]
   { from: /^@huggingface\/tokenizers$/, to: /^llm\/src\/tokenizer\// },
   { from: /^@huggingface\/jinja$/, to: /^llm\/src\/template\// },
   { from: /^yaml$/, to: /^kv-router\/src\/policy-file\// },
+  { from: /^ws$/, to: /^llm\/src\/http\/realtime\// },
   { from: /^hash-wasm$/, to: /^llm\/src\/model\// },
 ];
 

@@ -46,6 +46,11 @@ export class Access {
     });
   }
 
+  /** Whether the key of a request may ask a model. */
+  allows(request: FastifyRequest, model: string): boolean {
+    return this.#accounts.get(request)?.mayAsk(model) !== false;
+  }
+
   /** Checks what is asked for once it is known, and gives back a record that keeps the books of the key's tokens. */
   metered({ request, reply }: { request: FastifyRequest; reply: FastifyReply }, asked: AskedFor, open: () => RequestRecord): RequestRecord {
     const account = this.#accounts.get(request);

@@ -3,6 +3,7 @@ import { failure } from './errors.ts';
 import { type GateLimits, type Place, RequestGate } from './gate.ts';
 import { refusal } from './refusal.ts';
 import { factsOf, isGone } from './response-facts.ts';
+import { upgradeOf } from './realtime/upgrade.ts';
 import type { RunningAnswers } from './running.ts';
 
 /** Routes that steer the frontend in place of asking a model. */
@@ -15,7 +16,8 @@ export const routeOf = (request: FastifyRequest): string | undefined => request.
 export const isAdmin = (request: FastifyRequest): boolean => adminRoutes.has(routeOf(request) ?? '');
 
 /** Whether a request asks a model: it is counted, it may wait for a place, and a drain refuses it. */
-export const asksModel = (request: FastifyRequest): boolean => request.method === 'POST' && routeOf(request) !== undefined && !isAdmin(request);
+export const asksModel = (request: FastifyRequest): boolean =>
+  upgradeOf(request.raw) !== undefined || (request.method === 'POST' && routeOf(request) !== undefined && !isAdmin(request));
 
 /** Counts what asks a model, and refuses it during a drain in the words of the real frontend. */
 export function countAnswers(server: FastifyInstance, running: RunningAnswers): void {

@@ -28,7 +28,6 @@ const later: readonly { reason: string; matches: (row: Case) => boolean }[] = [
     matches: ({ name, request: { path } }) => path.startsWith('/v1/messages') || name === 'anth_models',
   },
   { reason: 'images, video, audio', matches: ({ request: { path } }) => /^\/v1\/(images|videos|audio)/.test(path) },
-  { reason: 'realtime', matches: ({ request: { path } }) => path.startsWith('/v1/realtime') },
   {
     reason: 'lists the fleet of the captures, and describes it in the words of the real one: tested below',
     matches: ({ name }) =>
@@ -148,6 +147,21 @@ function sorted(body: any): any {
 const wire = (request: unknown): unknown =>
   JSON.parse(normal(JSON.stringify(request, (_key, value) => (typeof value === 'bigint' ? Number(value) : value))));
 
+test.each(['images/generations', 'images/edits', 'videos', 'videos/stream', 'audio/speech'])(
+  '/v1/%s says that it is not served, or is not there',
+  async (path) => {
+    const response = await fetch(`${frontend.address}/v1/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    // Only pictures have a model here.
+    if (!path.startsWith('images')) expect([response.status, await response.text()]).toEqual([404, '']);
+    else
+      expect(await response.json()).toEqual({
+        message: 'Images are not served here: this frontend answers text routes only',
+        type: 'Not Implemented',
+        code: 501,
+      });
+  },
+);
+
 test('later capabilities account for the rest of the captures', () => {
   const counts = new Map<string, number>();
   for (const row of cases) {
@@ -213,7 +227,7 @@ test('the OpenAPI document describes the routes that are there, under the ids an
     }
   }
   const missing = Object.keys(theirs.paths).filter((path) => document.paths[path] === undefined);
-  expect(missing.filter((path) => !/^\/v1\/(audio|images|messages|realtime|videos)/.test(path))).toEqual([]);
+  expect(missing.filter((path) => !/^\/v1\/(audio|images|messages|videos)/.test(path))).toEqual([]);
   const page = await fetch(`${frontend.address}/docs/`);
   expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html']);
   expect(await page.text()).toContain('/openapi.json');

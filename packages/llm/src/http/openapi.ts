@@ -55,6 +55,12 @@ const routes: readonly Described[] = [
     example: { model: 'a-model', input: ['a text'], encoding_format: 'float' },
   },
   {
+    route: 'realtime',
+    method: 'get',
+    summary: 'Talk over a websocket',
+    description: 'A session in text frames, whose worker takes a stream and answers with one.',
+  },
+  {
     route: 'responses',
     method: 'post',
     summary: 'Answer by the Responses API',

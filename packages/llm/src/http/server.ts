@@ -20,9 +20,11 @@ import { completionsRoute } from './routes/completions.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { embeddingsRoute } from './routes/embeddings.ts';
 import { healthRoutes } from './routes/health.ts';
+import { notServedHere } from './routes/media.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { modelsRoutes } from './routes/models.ts';
 import { poolingRoutes } from './routes/pooling.ts';
+import { realtimeRoute } from './routes/realtime.ts';
 import { rerankRoute } from './routes/rerank.ts';
 import { responsesRoutes } from './routes/responses.ts';
 import { addOwnRoutes, type OwnRoute } from './routes/own.ts';
@@ -62,6 +64,8 @@ const routes = [
   poolingRoutes,
   rerankRoute,
   responsesRoutes,
+  realtimeRoute,
+  notServedHere,
   modelsRoutes,
   healthRoutes,
   metricsRoute,

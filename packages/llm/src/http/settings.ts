@@ -9,6 +9,7 @@ const usualPaths = {
   pooling: '/v1/pooling',
   rerank: '/v1/rerank',
   responses: '/v1/responses',
+  realtime: '/v1/realtime',
   models: '/v1/models',
   health: '/health',
   live: '/live',
