@@ -155,6 +155,9 @@ export class LiveEngine implements AsyncDisposable {
         if (reserved === undefined) return;
         reserved.data = request;
         request.sequence = reserved;
+        // As 1.6.1 tells it: the block with the last token is never among them.
+        const { blockSize } = engine.settings;
+        request.cachedTokens = Math.min(reserved.cachedTokens, Math.floor((request.promptTokens - 1) / blockSize) * blockSize);
         engine.activate(reserved);
       }
       this.#toFetch.shift();
@@ -176,7 +179,9 @@ export class LiveEngine implements AsyncDisposable {
   #finish(passes: readonly RankPass[]): void {
     for (const { pass, engine } of passes) {
       if (pass === undefined) continue;
-      for (const { sequence, cachedTokens } of pass.admissions) (sequence.data as LiveRequest).cachedTokens = cachedTokens;
+      // What a decode worker had of a prompt was found when room was made for it.
+      if (engine.settings.role !== 'decode')
+        for (const { sequence, cachedTokens } of pass.admissions) (sequence.data as LiveRequest).cachedTokens = cachedTokens;
       const ended = new Set(pass.completed);
       for (const sequence of pass.emitted) {
         const request = sequence.data as LiveRequest;
