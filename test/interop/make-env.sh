@@ -22,7 +22,7 @@ fi
 
 # Apart from the real one, whose packages must stay what it was captured with.
 if begin .venv-clients; then
-  pip openai==3.57.0 langchain-openai==1.7.4 litellm==1.110.2
-  LITELLM_LOCAL_MODEL_COST_MAP=True "$venv/bin/python" -c 'import openai, langchain_openai, litellm'
+  pip openai==3.57.0 openai-agents==0.24.0 langchain-openai==1.7.4 litellm==1.110.2
+  LITELLM_LOCAL_MODEL_COST_MAP=True "$venv/bin/python" -c 'import openai, agents, langchain_openai, litellm'
   touch "$venv/.complete"
 fi
