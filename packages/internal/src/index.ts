@@ -63,7 +63,7 @@ export type {
 } from '@dynamo/multimodal/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';
-export type { CardOptions, LogitsProcessor } from '@dynamo/llm';
+export type { CardOptions, LogitsProcessor, Tensors } from '@dynamo/llm';
 export { MockEngine } from './mock/mock-engine.ts';
 export type { EngineLoad } from './mock/mock-engine.ts';
 export type { Admission, CacheChange, ForwardPass, Pass } from './mock/pass.ts';

@@ -24,4 +24,5 @@ export type {
 } from '@dynamo/kv-router';
 export type { Engine } from './worker/engine.ts';
 export type { LogitsProcessor } from './worker/logits.ts';
+export type { Tensors } from './model/tensor-types.ts';
 export type { ServedModel, ServeModelOptions } from './worker/serve-model.ts';

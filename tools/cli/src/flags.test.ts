@@ -152,6 +152,7 @@ describe('settling', () => {
         migrationLimit: 0,
         interactive: false,
         kserve: false,
+        grpcMetricsPort: 8788,
         bodyLimitMb: 45,
         admin: 'guarded',
         httpWorkers: 1,
@@ -254,8 +255,7 @@ describe('settling', () => {
     ['worker', { '--discovery-backend': 'kubernetes' }, {}, "--discovery-backend 'kubernetes' is not available in this version"],
     ['worker', { '--request-plane': 'http' }, {}, "--request-plane 'http': expected one of nats, tcp"],
     ['worker', { '--response-plane': 'quic' }, {}, "--response-plane 'quic' is not available in this version"],
-    ['frontend', { '--kserve-grpc-server': true }, {}, '--kserve-grpc-server is not available in this version'],
-    ['frontend', {}, { DYN_KSERVE_GRPC_SERVER: 'True' }, "DYN_KSERVE_GRPC_SERVER='True' is not available in this version"],
+    ['frontend', { '--grpc-metrics-port': '70000' }, {}, "--grpc-metrics-port '70000': expected a whole number from 0 to 65535"],
   ] as const)('%s with %o and %o says what is wrong', (command, given, env, message) => {
     expect(() => settle(command, given, env)).toThrow(new UsageError(message));
   });

@@ -19,15 +19,20 @@ export function frontendOptions(settings: Settings): FrontendOptions {
     keysPath,
     admin,
     reusePort,
+    kserve,
+    grpcMetricsPort,
   } = frontend;
   return {
     http: {
       ...http,
+      ...(kserve ? { port: grpcMetricsPort } : {}),
       ...(reusePort ? { reusePort } : {}),
       ...(tls === undefined ? {} : { tls }),
       ...(without.admin === true ? { admin: false } : {}),
       ...(without.nvext === true ? { nvext: false } : {}),
     },
+    // The ports change places: what listens for requests is where clients look for the frontend.
+    ...(kserve ? { grpc: { host: http.host, port: http.port, ...(reusePort ? { reusePort } : {}), ...(tls === undefined ? {} : { tls }) } } : {}),
     access: { admin, ...(keysPath === undefined ? {} : { keysPath }) },
     router: routerOptions(settings),
     bodyLimitMb,

@@ -2,7 +2,7 @@
 const laterFlags: ReadonlySet<string> = new Set(
   `--serve-indexer --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path
   --tcp-tls-client-cert-path --tcp-tls-client-key-path --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path
-  --nats-tls-insecure --nats-tls-client-cert-path --nats-tls-client-key-path --grpc-metrics-port --dump-config-to
+  --nats-tls-insecure --nats-tls-client-cert-path --nats-tls-client-key-path --dump-config-to
   --frontend-route-extension --enable-anthropic-api --strip-anthropic-preamble
   --exclude-tools-when-tool-choice-none
   --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback

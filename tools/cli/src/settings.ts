@@ -46,6 +46,7 @@ export interface Settings {
     readonly migrationMaxSequence?: number;
     readonly interactive: boolean;
     readonly kserve: boolean;
+    readonly grpcMetricsPort: number;
     readonly bodyLimitMb: number;
     readonly limits?: Readonly<Partial<Record<LimitName, number>>>;
     readonly drainSeconds?: number;

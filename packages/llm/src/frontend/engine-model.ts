@@ -9,6 +9,8 @@ import { surfacesOf } from '../model/surfaces.ts';
 import type { WireCard } from '../model/wire-card.ts';
 import { modelParsers } from '../parsers/for-request.ts';
 import type { Engine } from '../worker/engine.ts';
+import type { Tensors } from '../model/tensor-types.ts';
+import { tensorHandler } from '../worker/tensors.ts';
 import { engineClient } from './engine-client.ts';
 import type { ModelFileStore } from './model-files.ts';
 import type { AnyModel, ListedModel, ModelDirectory, Readiness, Surface } from './serving-model.ts';
@@ -19,7 +21,7 @@ import { parsersOf } from './worker-set.ts';
 /** One engine of this process, and the model that it runs. */
 export interface LocalEngine extends CardOptions {
   readonly model: string;
-  readonly run: Engine | Handler<never, unknown>;
+  readonly run: Engine | Handler<Tensors, Tensors> | Handler<never, unknown>;
 }
 
 /** The directory of a frontend that has one engine in its own process and looks at no discovery. */
@@ -41,9 +43,9 @@ export class EngineModel implements ModelDirectory {
    */
   static async open(engine: LocalEngine, parts: { files: ModelFileStore; patience: Patience; log: Logger }): Promise<EngineModel> {
     const card = await cardFromDirectory(engine.model, engine);
-    const raw = patient(wireClient(engine.run as Handler<never, unknown>), parts.patience);
+    const raw = patient(wireClient(handlerOf(engine)), parts.patience);
     const common = { name: card.display_name, card, cardChecksum: await cardChecksum(card), raw };
-    if (engine.input === 'text') return new EngineModel({ ...common, input: 'text' });
+    if (engine.input === 'text' || engine.input === 'tensor') return new EngineModel({ ...common, input: 'text' });
     const files = await parts.files.load(card);
     const names = parsersOf(card);
     return new EngineModel({
@@ -97,3 +99,6 @@ const tokenClient = (engine: Engine): Client<TokenRequest, unknown> =>
 /** What gets the client's own request gets plain values: the wire's spellings of numbers are read back. */
 const wireClient = (engine: Handler<never, unknown>): Client<WireRequest, unknown> =>
   engineClient(engine, { request: ({ wire }: WireRequest) => decodeMsgpack(encodeMsgpack(wire)), item: (item) => item });
+
+const handlerOf = ({ run, input }: LocalEngine): Handler<never, unknown> =>
+  input === 'tensor' ? tensorHandler(run as Handler<Tensors, Tensors>) : (run as Handler<never, unknown>);

@@ -12,7 +12,8 @@ export type CountedEndpoint =
   | 'embeddings'
   | 'pooling'
   | 'rerank'
-  | 'responses';
+  | 'responses'
+  | 'tensor';
 
 /** How a request ended, as the `error_type` label names it; empty for success. */
 export type ErrorType = '' | 'cancelled' | 'internal' | 'not_found' | 'not_implemented' | 'overload' | 'unavailable' | 'validation';
@@ -137,6 +138,18 @@ export class FrontendMetrics implements Disposable {
     this.#metrics
       .counter('refused_requests_total', help, { labelNames: ['limit'] })
       .with({ limit })
+      .inc();
+  }
+
+  /** A request was cancelled by whoever asked over gRPC. */
+  cancelled({ model, endpoint, stream }: { model: string; endpoint: CountedEndpoint; stream: boolean }): void {
+    this.#metrics
+      .counter('model_cancellation_total', 'Total number of request cancellations', { labelNames: ['endpoint', 'model', 'request_type'] })
+      .with({
+        endpoint: endpoint === 'completions' ? 'grpc_completions' : endpoint,
+        model: this.#names.get(model) ?? unknownModel,
+        request_type: stream ? 'stream' : 'unary',
+      })
       .inc();
   }
 

@@ -8,6 +8,8 @@ import { SharedSpending } from '../access/shared-spending.ts';
 import { Access } from '../http/access.ts';
 import { AdminRelay } from '../http/admin-relay.ts';
 import { loadHttpTls } from '../http/tls.ts';
+import type { GateLimits } from '../http/gate.ts';
+import type { RouteParts } from '../http/routes/parts.ts';
 import { RunningAnswers } from '../http/running.ts';
 import { type HttpServer, openHttpServer } from '../http/server.ts';
 import { defaultReaderMs } from '../http/sse.ts';
@@ -15,6 +17,7 @@ import { openResponses } from '../http/responses/open-store.ts';
 import { type HttpOptions, settleHttp } from '../http/settings.ts';
 import type { CardOptions } from '../model/card.ts';
 import type { Engine } from '../worker/engine.ts';
+import type { Tensors } from '../model/tensor-types.ts';
 import type {
   ChatChunk,
   ChatRequest,
@@ -25,6 +28,7 @@ import type {
   InjectRequest,
   InjectResponse,
 } from './calls.ts';
+import type { Door } from '../grpc/open.ts';
 import { EngineModel } from './engine-model.ts';
 import { FrontendMetrics } from './frontend-metrics.ts';
 import { LiveInstances } from './live-instances.ts';
@@ -40,6 +44,11 @@ export interface FrontendOptions {
   http?:
     | false
     | ({ host?: string; port?: number; reusePort?: boolean; tls?: { certPath?: string; keyPath?: string; clientCaPath?: string } } & HttpOptions);
+  /**
+   * A KServe v2 gRPC server beside the HTTP server, for models of completions and of tensors; none by default. Default address
+   * `0.0.0.0:8787`; files of certificates are its own. What is set for requests elsewhere, such as keys and limits, counts for it too.
+   */
+  grpc?: false | { host?: string; port?: number; reusePort?: boolean; tls?: { certPath?: string; keyPath?: string; clientCaPath?: string } };
   /**
    * Who may ask. With `keysPath` every route but `/live` and `/health` needs a key of that file, which is read again when it changes.
    * `admin` says to whom `/busy_threshold` is open: to keys with admin rights (`guarded`, the default), or to everybody (`open`), as in 1.6.1.
@@ -64,7 +73,7 @@ export interface FrontendOptions {
    * An engine in this very process, in place of workers that discovery shows: its model is ready when the frontend is. `model` is
    * its folder, `run` the engine, and the other members are those of `Llm.serve`.
    */
-  engine?: { model: string; run: Engine | Handler<never, unknown> } & CardOptions;
+  engine?: { model: string; run: Engine | Handler<Tensors, Tensors> | Handler<never, unknown> } & CardOptions;
   /**
    * Routes of the program's own, with plain paths. `answer` gives a value that is sent as JSON, or a `{ status, body }`; it is told
    * the query, headers and body, which models can be asked for, and whether the frontend drains.
@@ -118,6 +127,8 @@ export interface FrontendLimits {
 export interface Frontend extends AsyncDisposable {
   /** `http://host:port`; empty where it listens nowhere. */
   readonly address: string;
+  /** `host:port` of the KServe gRPC server; empty where there is none. */
+  readonly grpcAddress: string;
   /** Names of the models that can be asked for now, aliases among them. */
   readonly models: readonly string[];
   /** Settles when the frontend has closed. */
@@ -190,17 +201,41 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
       bodyLimitMb: options.bodyLimitMb ?? 45,
       bodiesLimitMb: limits.bodiesMb ?? 1_024,
       requestMs: limits.requestMs ?? 120_000,
-      gate:
-        limits.concurrent === undefined
-          ? undefined
-          : { concurrent: limits.concurrent, queued: limits.queued ?? limits.concurrent, queueMs: limits.queueMs ?? 60_000 },
+      gate: gateOf(limits),
       drainMs: options.drainMs ?? 30_000,
     }),
   );
+  const door = await openGrpc(parts, options);
+  if (door !== undefined) undo.use(door);
   const calls = undo.use(new ProgramCalls(parts, { drainMs: options.drainMs ?? 30_000 }));
   if (server.address !== '') log.info({ address: server.address }, 'the frontend listens');
-  return owned(runtime, { kept: undo.move(), server, models, calls });
+  return owned(runtime, { kept: undo.move(), server, door, models, calls });
 }
+
+/** Opens the KServe server where one is asked for; others pay nothing for it. */
+async function openGrpc(parts: RouteParts, options: FrontendOptions): Promise<Door | undefined> {
+  const { grpc = false, limits = {} } = options;
+  if (grpc === false) return undefined;
+  const port = grpc.port ?? 8787;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new DynamoError('invalid_argument', `grpc.port must be between 0 and 65535, got ${port}`, { data: { port } });
+  const { openDoor } = await import('../grpc/open.ts');
+  const door = await openDoor(parts, {
+    host: grpc.host ?? '0.0.0.0',
+    port,
+    reusePort: grpc.reusePort ?? false,
+    tls: await loadHttpTls(grpc.tls ?? {}),
+    messageLimitMb: options.bodyLimitMb ?? 45,
+    gate: gateOf(limits),
+    readerMs: limits.readerMs ?? defaultReaderMs,
+    drainMs: options.drainMs ?? 30_000,
+  });
+  parts.log.info({ address: door.address }, 'the KServe gRPC server listens');
+  return door;
+}
+
+const gateOf = ({ concurrent, queued = concurrent ?? 0, queueMs = 60_000 }: FrontendLimits): GateLimits | undefined =>
+  concurrent === undefined ? undefined : { concurrent, queued, queueMs };
 
 /** Models, and what `/health` says. */
 interface Offered {
@@ -278,12 +313,15 @@ function checkLimits(limits: FrontendLimits): void {
 
 function owned(
   runtime: DistributedRuntime,
-  parts: { kept: AsyncDisposableStack; server: HttpServer; models: ModelDirectory; calls: ProgramCalls },
+  parts: { kept: AsyncDisposableStack; server: HttpServer; door: Door | undefined; models: ModelDirectory; calls: ProgramCalls },
 ): Frontend {
   const closed = Promise.withResolvers<void>();
   const close = async (): Promise<void> => {
+    // Both servers drain at once; the stack of what is kept would close one after the other.
+    const drained = parts.door?.[Symbol.asyncDispose]();
     try {
       await parts.kept.disposeAsync();
+      await drained;
     } finally {
       ownership[Symbol.dispose]();
       closed.resolve();
@@ -292,6 +330,7 @@ function owned(
   let closing: Promise<void> | undefined;
   const frontend: Frontend = {
     address: parts.server.address,
+    grpcAddress: parts.door?.address ?? '',
     get models() {
       return parts.models.list().map(({ id }) => id);
     },

@@ -2,7 +2,7 @@ import type { WireCard } from '../model/wire-card.ts';
 import { type ModelDescription, type TensorShape, writeShape } from './messages.ts';
 import { MalformedMessage, numberKinds, ProtobufReader, ProtobufWriter } from './protobuf.ts';
 import { GrpcFailure, status } from './status.ts';
-import { configOfDatatype, datatypeOfConfig, typeOfWorker } from './tensor-types.ts';
+import { configOfDatatype, datatypeOfConfig, typeOfWorker } from '../model/tensor-types.ts';
 
 /** A model's description, and its configuration as the protocol's `ModelConfig`. */
 export interface Described {

@@ -1,7 +1,13 @@
+import type { ContentsName } from '../model/tensor-types.ts';
 import { numberKinds, ProtobufReader, ProtobufWriter } from './protobuf.ts';
 
 /** A parameter of a request or tensor; undefined where a client sent one without a value. */
-export type Parameter = { readonly bool: boolean } | { readonly int64: bigint } | { readonly string: string } | { readonly double: number } | { readonly uint64: bigint };
+export type Parameter =
+  | { readonly bool: boolean }
+  | { readonly int64: bigint }
+  | { readonly string: string }
+  | { readonly double: number }
+  | { readonly uint64: bigint };
 
 export type Parameters = ReadonlyMap<string, Parameter | undefined>;
 
@@ -16,8 +22,6 @@ export interface Contents {
   readonly fp64: number[];
   readonly bytes: Uint8Array[];
 }
-
-export type ContentsName = keyof Contents;
 
 /** A tensor of a request. */
 export interface InputTensor {

@@ -1,7 +1,7 @@
 import { float } from '@dynamo/runtime/internal';
 import type { InferRequest, InputTensor, Parameters } from './messages.ts';
 import { badRequest } from './status.ts';
-import { fits, type TensorType, typeOfRequest } from './tensor-types.ts';
+import { fits, type TensorType, typeOfRequest } from '../model/tensor-types.ts';
 
 /** What a worker of a tensor model is asked (spec llm 7). */
 interface WireTensors {
@@ -24,7 +24,8 @@ export function toWorker(request: InferRequest): WireTensors {
     const type = typeOfRequest(tensor.datatype);
     if (type === undefined) throw badRequest('Invalid data type');
     const bytes = raw[index];
-    const values = bytes === undefined ? typedValues(tensor, { type, index }) : rawValues(tensor, { type, bytes });
+    // Whoever sends values twice means the typed ones, as in the real frontend.
+    const values = bytes === undefined || tensor.contents !== undefined ? typedValues(tensor, { type, index }) : rawValues(tensor, { type, bytes });
     const named = wireParameters(tensor.parameters);
     return {
       metadata: { name: tensor.name, data_type: type.wire, shape: tensor.shape.map(plain), ...(named === undefined ? {} : { parameters: named }) },
@@ -53,8 +54,8 @@ function typedValues(tensor: InputTensor, { type, index }: { type: TensorType; i
   const values: readonly unknown[] = tensor.contents?.[type.contents] ?? [];
   const count = elements(tensor.shape);
   if (count !== BigInt(values.length)) throw badRequest(`tensors[${index}].shape: shape implies ${count} elements but data has ${values.length}`);
-  const misfit = type.range === undefined ? undefined : values.find((value) => !fits(type, value));
-  if (misfit !== undefined) throw badRequest(`tensors[${index}]: ${String(misfit)} is no ${type.datatype}`);
+  const misfit = type.range === undefined ? -1 : values.findIndex((value) => !fits(type, value));
+  if (misfit >= 0) throw badRequest(`tensors[${index}]: value ${misfit} is no ${type.datatype}`);
   return wireValues(type, values);
 }
 

@@ -2,7 +2,7 @@ import { DynamoError } from '@dynamo/runtime';
 import { Float } from '@dynamo/runtime/internal';
 import type { InferRequest, InferResponse, OutputTensor, Parameter, Parameters } from './messages.ts';
 import { elements } from './tensor-request.ts';
-import { fits, type TensorType, typeOfWorker } from './tensor-types.ts';
+import { fits, type TensorType, typeOfWorker } from '../model/tensor-types.ts';
 
 /** An answer of a worker that can't be one of a tensor model. */
 export class BadAnswer extends Error {
@@ -27,15 +27,13 @@ export function fromWorkerItem(item: unknown, request: InferRequest): InferRespo
   const tensors = item['tensors'].map(readTensor);
   const parameters = readParameters(item['parameters'], 'parameters');
   const isRaw = request.raw.length > 0 || tensors.some(({ type }) => type.half === true);
-  const outputs = tensors.map(
-    ({ type, name, shape, values, parameters: own }): OutputTensor => ({
-      name,
-      datatype: type.datatype,
-      shape,
-      ...(own === undefined ? {} : { parameters: own }),
-      ...(isRaw ? {} : { contents: { of: type.contents, values } }),
-    }),
-  );
+  const outputs = tensors.map(({ type, name, shape, values, parameters: own }): OutputTensor => ({
+    name,
+    datatype: type.datatype,
+    shape,
+    ...(own === undefined ? {} : { parameters: own }),
+    ...(isRaw ? {} : { contents: { of: type.contents, values } }),
+  }));
   return {
     model: request.model,
     id: request.id,

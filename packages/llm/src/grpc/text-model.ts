@@ -57,7 +57,11 @@ function readStream({ name, datatype, shape, contents }: InputTensor, raw: Uint8
 }
 
 /** The choices of an answer, or of one piece of it, as tensors of texts. */
-export function textResponse({ model, id }: Pick<InferRequest, 'model' | 'id'>, texts: readonly string[], finishes: readonly string[]): InferResponse {
+export function textResponse(
+  { model, id }: Pick<InferRequest, 'model' | 'id'>,
+  texts: readonly string[],
+  finishes: readonly string[],
+): InferResponse {
   const tensor = (name: string, values: readonly string[]): InferResponse['outputs'][number] => ({
     name,
     datatype: 'BYTES',

@@ -53,7 +53,16 @@ export class Access {
 
   /** Checks what is asked for once it is known, and gives back a record that keeps the books of the key's tokens. */
   metered({ request, reply }: { request: FastifyRequest; reply: FastifyReply }, asked: AskedFor, open: () => RequestRecord): RequestRecord {
-    const account = this.#accounts.get(request);
+    return this.meteredBy(this.#accounts.get(request), asked, open, (headers) => void reply.headers(headers));
+  }
+
+  /** The same for whoever came by another door; `tell` says what is left. */
+  meteredBy(
+    account: Account | undefined,
+    asked: AskedFor,
+    open: () => RequestRecord,
+    tell: (headers: Record<string, string>) => void = () => undefined,
+  ): RequestRecord {
     if (account === undefined) return open();
     if (!account.mayAsk(asked.model)) throw denied(403, 'model_not_allowed', `API key '${account.entry.id}' may not ask model '${asked.model}'`);
     const books = account.openBooks();
@@ -63,7 +72,7 @@ export class Access {
         record.input(tokens);
         const short = books.reserve(tokens, asked.answerTokens);
         if (short !== undefined) throw limited(account, short);
-        void reply.headers(limitHeaders(account));
+        tell(limitHeaders(account));
       },
       output(tokens) {
         books.spend(tokens);
@@ -77,6 +86,19 @@ export class Access {
     };
   }
 
+  /** Who asks by another door, if that is to be known. */
+  holder(headers: KeyHeaders): Account | undefined {
+    return this.#keys === undefined ? undefined : this.#holder(this.#keys, headers);
+  }
+
+  /** The same, for a request that an answer is made for. */
+  admit(headers: KeyHeaders): Account | undefined {
+    const account = this.holder(headers);
+    const short = account?.takeRequest();
+    if (account !== undefined && short !== undefined) throw limited(account, short);
+    return account;
+  }
+
   #check(request: FastifyRequest, reply: FastifyReply): void {
     const admin = isAdmin(request);
     if (admin && (this.#admin === 'open' || this.relay?.isRelayed(request) === true)) return;
@@ -85,7 +107,7 @@ export class Access {
       return;
     }
     if (this.#open.has(routeOf(request) ?? '')) return;
-    const account = this.#holder(this.#keys, request);
+    const account = this.#holder(this.#keys, request.headers);
     if (admin && account.entry.admin !== true) throw denied(403, 'admin_required', `API key '${account.entry.id}' has no admin rights`);
     this.#accounts.set(request, account);
     if (!asksModel(request)) return;
@@ -94,8 +116,8 @@ export class Access {
     void reply.headers(limitHeaders(account));
   }
 
-  #holder(keys: ApiKeys, request: FastifyRequest): Account {
-    const key = keyOf(request);
+  #holder(keys: ApiKeys, headers: KeyHeaders): Account {
+    const key = keyOf(headers);
     if (key === undefined) throw denied(401, 'invalid_api_key', "There is no API key: send it as 'Authorization: Bearer KEY'");
     const account = keys.find(key);
     if (account === undefined) throw denied(401, 'invalid_api_key', 'The API key is not known here');
@@ -104,12 +126,15 @@ export class Access {
   }
 }
 
+/** Headers among which a key may stand. */
+type KeyHeaders = Readonly<Record<string, string | readonly string[] | undefined>> & { readonly authorization?: string | undefined };
+
 const closedAdmin =
   'The admin routes are closed on this port: give a key admin rights (--api-keys-path), or open them to everybody (--admin-api open), as the real frontend does';
 
-function keyOf(request: FastifyRequest): string | undefined {
-  const [, bearer] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
-  const plain = request.headers['x-api-key'];
+function keyOf(headers: KeyHeaders): string | undefined {
+  const [, bearer] = /^bearer +(\S+) *$/i.exec(headers['authorization'] ?? '') ?? [];
+  const plain = headers['x-api-key'];
   return bearer ?? (typeof plain === 'string' && plain !== '' ? plain : undefined);
 }
 

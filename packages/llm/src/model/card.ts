@@ -4,6 +4,7 @@ import { DynamoError } from '@dynamo/runtime';
 import { hashFile } from './checksum.ts';
 import { ModelRuntimeConfig } from './runtime-config.ts';
 import { inputFlags, type InputName, modelType, refusedSurfaces, surfaceFlags, type SurfaceName } from './surfaces.ts';
+import { type Tensors, typeOfRequest } from './tensor-types.ts';
 import type { CardFile, WireCard } from './wire-card.ts';
 
 /** What a backend says of its model beside the model's own files. */
@@ -14,10 +15,19 @@ export interface CardOptions {
   aliases?: readonly string[];
   /** Tokens in a KV block; default 16. */
   blockSize?: number;
-  /** What the worker gets: token ids, the default, or the client's own request. */
-  input?: 'tokens' | 'text';
+  /** What the worker gets: token ids, the default, the client's own request, or tensors. */
+  input?: 'tokens' | 'text' | 'tensor';
+  /**
+   * With `input: 'tensor'`: the tensors that the model takes and gives, which KServe clients are told of; a size of -1 is any. A
+   * `config`, a `ModelConfig` of Triton in protobuf, is told in place of them. Such a model needs no folder.
+   */
+  tensors?: {
+    inputs: readonly { name: string; datatype: Tensors['tensors'][number]['datatype']; shape: readonly number[] }[];
+    outputs: readonly { name: string; datatype: Tensors['tensors'][number]['datatype']; shape: readonly number[] }[];
+    config?: Uint8Array;
+  };
   /** Which routes the model answers on; default `['chat', 'completions']`. With token ids these two and `embedding` are possible. */
-  surfaces?: readonly ('chat' | 'completions' | 'embedding' | 'classify' | 'pooling' | 'rerank')[];
+  surfaces?: readonly ('chat' | 'completions' | 'embedding' | 'classify' | 'pooling' | 'rerank' | 'tensor')[];
   /** File with a chat template that stands in for the model's own. */
   chatTemplate?: string;
   /** The parsers of the model's family, by name: what reads tool calls and thoughts off its answers (spec llm 6). */
@@ -52,6 +62,7 @@ export const slugOf = (name: string): string => name.toLowerCase().replace(/[^a-
  * @throws DynamoError `not_found` naming the folder or the file in it that is missing.
  */
 export async function cardFromDirectory(path: string, options: CardOptions = {}, source: string = path): Promise<WireCard> {
+  if (options.input === 'tensor') return tensorCard(source, options);
   const directory = resolve(path);
   const found = await stat(directory).catch(() => undefined);
   if (found?.isDirectory() !== true) throw new DynamoError('not_found', `model folder '${path}' does not exist`, { data: { path } });
@@ -95,9 +106,7 @@ export async function cardFromDirectory(path: string, options: CardOptions = {},
     runtime_config: new ModelRuntimeConfig()
       .with({
         contextLength: options.contextLength,
-        kvBlocks: options.capacity?.kvBlocks,
-        sequences: options.capacity?.sequences,
-        batchedTokens: options.capacity?.batchedTokens,
+        ...capacityOf(options),
         toolParser: options.parsers?.tools,
         reasoningParser: options.parsers?.reasoning,
         bootstrap: options.bootstrap,
@@ -109,9 +118,55 @@ export async function cardFromDirectory(path: string, options: CardOptions = {},
   };
 }
 
+/** The card of a model of tensors: no files, no tokens. */
+function tensorCard(path: string, options: CardOptions): WireCard {
+  const { surfaces = ['tensor'], name = path, tensors, role = 'aggregated' } = options;
+  checkSurfaces('tensor', surfaces);
+  checkRole(role, options.needs ?? []);
+  const { taints } = options;
+  return {
+    display_name: name,
+    slug: slugOf(name),
+    source_path: path,
+    model_info: null,
+    tokenizer: null,
+    context_length: 0,
+    kv_cache_block_size: 0,
+    migration_limit: 0,
+    model_type: modelType(surfaces),
+    model_input: inputFlags.tensor,
+    worker_type: role,
+    needs: options.needs ?? [],
+    ...(options.aliases === undefined || options.aliases.length === 0 ? {} : { aliases: options.aliases }),
+    ...(options.userData === undefined ? {} : { user_data: options.userData }),
+    runtime_config: new ModelRuntimeConfig().with({ ...capacityOf(options), taints }).toWire(),
+    ...(tensors === undefined ? {} : { tensor_model_config: tensorConfig(name, tensors) }),
+    media_decoder: null,
+    media_fetcher: null,
+  };
+}
+
+function tensorConfig(name: string, { inputs, outputs, config }: NonNullable<CardOptions['tensors']>): object {
+  const wire = (listed: typeof inputs): object[] =>
+    listed.map(({ name: tensor, datatype, shape }) => {
+      const type = typeOfRequest(datatype);
+      if (type === undefined) throw new DynamoError('invalid_argument', `tensors: '${tensor}' has the unknown datatype '${String(datatype)}'`);
+      return { name: tensor, data_type: type.wire, shape };
+    });
+  return { name, inputs: wire(inputs), outputs: wire(outputs), ...(config === undefined ? {} : { triton_model_config: [...config] }) };
+}
+
+const capacityOf = ({
+  capacity,
+}: CardOptions): { kvBlocks?: number | undefined; sequences?: number | undefined; batchedTokens?: number | undefined } => ({
+  kvBlocks: capacity?.kvBlocks,
+  sequences: capacity?.sequences,
+  batchedTokens: capacity?.batchedTokens,
+});
+
 /** @throws DynamoError `invalid_argument` for surfaces that the input can't have, which would hold a real frontend's discovery up. */
 function checkSurfaces(input: InputName, surfaces: readonly SurfaceName[]): void {
-  if (!Object.hasOwn(inputFlags, input)) throw new DynamoError('invalid_argument', `input '${String(input)}': expected tokens or text`);
+  if (!Object.hasOwn(inputFlags, input)) throw new DynamoError('invalid_argument', `input '${String(input)}': expected tokens, text or tensor`);
   const unknown = surfaces.filter((name) => !Object.hasOwn(surfaceFlags, name));
   if (unknown.length > 0) throw new DynamoError('invalid_argument', `surfaces: '${unknown.join("', '")}' is unknown`);
   if (surfaces.length === 0) throw new DynamoError('invalid_argument', 'surfaces: a model needs at least one');

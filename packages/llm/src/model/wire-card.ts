@@ -28,6 +28,7 @@ export interface WireCard {
   readonly aliases?: readonly string[];
   readonly user_data?: unknown;
   readonly runtime_config: { readonly context_length?: number } & Readonly<Record<string, unknown>>;
+  readonly tensor_model_config?: unknown;
   readonly media_decoder: unknown;
   readonly media_fetcher: unknown;
   readonly router_config?: unknown;

@@ -4,16 +4,21 @@ import { type BatchedIterable, batchesOf, encodeModel, itemsOf } from '@dynamo/r
 import { type CardOptions, cardFromDirectory } from '../model/card.ts';
 import { shareCard } from '../model/share-card.ts';
 import type { Engine } from './engine.ts';
+import type { Tensors } from '../model/tensor-types.ts';
+import { tensorHandler } from './tensors.ts';
 import { encodeEngineOutput } from '@dynamo/kv-router/internal';
 import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 
 /** A model to serve: the first three members are all that is needed. */
 export interface ServeModelOptions extends CardOptions {
   endpoint: EndpointPath;
-  /** Folder with config.json and tokenizer.json, or `owner/name` of a model on the hub: see `Llm.fetchModel`. */
+  /** Folder with config.json and tokenizer.json, or `owner/name` of a model on the hub: see `Llm.fetchModel`. With `input: 'tensor'` just a name. */
   model: string;
-  /** From token ids to tokens; with `input: 'text'` or the surface `embedding`, from the wire's request to the wire's answer. */
-  engine: Engine | Handler<never, unknown>;
+  /**
+   * From token ids to tokens; with `input: 'tensor'` from tensors to tensors; with `input: 'text'` or the surface `embedding`, from
+   * the wire's request to the wire's answer.
+   */
+  engine: Engine | Handler<Tensors, Tensors> | Handler<never, unknown>;
   /**
    * Has `kv` of the served model tell routers what the engine's cache holds: by its verbs (`native`), or by relaying the engine's
    * own event socket. Without it nothing is told, and routers guess.
@@ -41,7 +46,8 @@ export interface ServedModel extends Served {
 /** Serves the engine and then publishes its card, so that a frontend that sees the card reaches the engine. */
 export async function serveModel(runtime: DistributedRuntime, options: ServeModelOptions): Promise<ServedModel> {
   const { endpoint: path, events, healthCheck } = options;
-  const card = await cardFromDirectory(await folderOf(options.model, options.signal), options, options.model);
+  const folder = options.input === 'tensor' ? options.model : await folderOf(options.model, options.signal);
+  const card = await cardFromDirectory(folder, options, options.model);
   const running = new RunningRequests();
   await using undo = new AsyncDisposableStack();
   const served = undo.use(await runtime.serve(path, running.counting(handlerOf(options)), healthCheck === undefined ? {} : { healthCheck }));
@@ -156,6 +162,7 @@ class RunningRequests {
 
 /** Engines that get no token ids, and those that make vectors, speak the wire's own values (spec llm 2.6, 2.7). */
 function handlerOf({ engine, input, surfaces }: ServeModelOptions): Handler<never, unknown> {
+  if (input === 'tensor') return tensorHandler(engine as Handler<Tensors, Tensors>);
   return input === 'text' || surfaces?.includes('embedding') === true ? (engine as Handler<never, unknown>) : wireHandler(engine as Engine);
 }
 

@@ -27,6 +27,7 @@ export async function runFrontend(settings: Settings): Promise<number> {
   await using frontend = await (siblings === undefined ? new Llm(runtime).frontend(options) : openFrontendBeside(runtime, options, siblings));
   // The parent of several waits for this.
   process.send?.({ type: 'ready', instance: String(process.pid), address: frontend.address, endpoint: 'http' });
+  if (frontend.grpcAddress !== '') process.stdout.write(`KServe v2 over gRPC listens on ${frontend.grpcAddress}.\n`);
   process.stdout.write(
     `Dynamo frontend listens on ${frontend.address}: ${reachable(frontend.address)}/v1/models lists the models of the workers that it finds.\n`,
   );

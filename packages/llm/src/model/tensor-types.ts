@@ -1,9 +1,45 @@
-import type { ContentsName } from './messages.ts';
+/** Names of the typed lists in which the protocol carries values. */
+export type ContentsName = 'bool' | 'int' | 'int64' | 'uint' | 'uint64' | 'fp32' | 'fp64' | 'bytes';
+
+/** A request to a model of tensors, and an answer of it: KServe's, with plain values. */
+export interface Tensors {
+  /** As the client gave it; answers may leave it out, and the model too. */
+  readonly id?: string;
+  readonly model?: string;
+  readonly tensors: readonly {
+    readonly name: string;
+    /** As KServe spells it. */
+    readonly datatype:
+      | 'BOOL'
+      | 'UINT8'
+      | 'UINT16'
+      | 'UINT32'
+      | 'UINT64'
+      | 'INT8'
+      | 'INT16'
+      | 'INT32'
+      | 'INT64'
+      | 'FP16'
+      | 'BF16'
+      | 'FP32'
+      | 'FP64'
+      | 'BYTES';
+    readonly shape: readonly number[];
+    /** Row by row. 64-bit integers come as bigint; FP16 and BF16 are their bits, as whole numbers. */
+    readonly values: ArrayLike<number> | ArrayLike<bigint> | readonly boolean[] | readonly Uint8Array[];
+    readonly parameters?: Readonly<Record<string, string | boolean | number | bigint>>;
+  }[];
+  /** Integers are bigint, and numbers doubles. */
+  readonly parameters?: Readonly<Record<string, string | boolean | number | bigint>>;
+}
+
+/** Element types of tensors, as KServe spells them. */
+export type Datatype = Tensors['tensors'][number]['datatype'];
 
 /** One element type of tensors: its names, and how its values stand in raw bytes. */
 export interface TensorType {
   /** As KServe spells it. */
-  readonly datatype: string;
+  readonly datatype: Datatype;
   /** As workers' requests and cards spell it (spec llm 7). */
   readonly wire: string;
   /** Its number among `DataType` of a model's configuration. */
@@ -22,7 +58,7 @@ export interface TensorType {
 const range = (bits: bigint, signed: boolean): readonly [bigint, bigint] =>
   signed ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] : [0n, (1n << bits) - 1n];
 
-const half = (datatype: string, wire: string, config: number): TensorType => ({
+const half = (datatype: Datatype, wire: string, config: number): TensorType => ({
   datatype,
   wire,
   config,
@@ -148,7 +184,7 @@ const types: readonly TensorType[] = [
   { datatype: 'BYTES', wire: 'Bytes', config: 13, contents: 'bytes', size: 0, read: () => undefined, write: () => undefined },
 ];
 
-const byDatatype = new Map(types.map((type) => [type.datatype, type]));
+const byDatatype: ReadonlyMap<string, TensorType> = new Map(types.map((type) => [type.datatype, type]));
 const byWire = new Map(types.map((type) => [type.wire, type]));
 const byConfig = new Map(types.map((type) => [type.config, type]));
 
