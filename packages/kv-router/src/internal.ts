@@ -32,7 +32,16 @@ export type { KvSink, SourceReport } from './sources/kv-sources.ts';
 export type { KvChange, MediaObject, RouterEvent, StoredBlock, Tier } from './wire/kv-event.ts';
 export { nearTo } from './select/transfer.ts';
 export type { WorkerConfig } from './workers/worker-config.ts';
-export { bootstrapRoom, bypassesPrefill, bypassRequest, decodeRequest, prefillRequest, readPrefill, withoutBypass } from './select/disaggregation.ts';
+export {
+  bootstrapRoom,
+  bypassAnnotation,
+  bypassesPrefill,
+  bypassRequest,
+  decodeRequest,
+  prefillRequest,
+  readPrefill,
+  withoutBypass,
+} from './select/disaggregation.ts';
 export type { Bootstrap, Half } from './select/disaggregation.ts';
 export { routingParts } from './routing/routing-parts.ts';
 export type { RoutingParts } from './routing/routing-parts.ts';

@@ -109,6 +109,11 @@ test('a move before the first token sends the request as it was, and the counts 
   const text = await (await fetch(`${frontend.address}/metrics`)).text();
   expect(text).toMatch(/dynamo_frontend_model_migration_total\{migration_type="new_request",model="mig"\} 1\n/);
   expect(text).toMatch(/dynamo_frontend_model_migration_total\{migration_type="ongoing_request",model="mig"\} [1-9]/);
+  expect(text).toMatch(/model_migration_duration_seconds_count\{migration_type="new_request",model="mig",outcome="success"\} 1\n/);
+  expect(text).toMatch(/model_migration_duration_seconds_count\{migration_type="ongoing_request",model="mig",outcome="success"\} [1-9]/);
+  expect(text).toMatch(/dynamo_frontend_stage_duration_seconds_count\{stage="transport_roundtrip"\} [1-9]/);
+  expect(text).toContain('dynamo_frontend_stage_requests{phase="aggregated",stage="dispatch"} 0\n');
+  expect(text).toMatch(/dynamo_frontend_detokenize_token_count [1-9]/);
   expect(text).toContain('dynamo_frontend_model_migration_limit{model="mig"} 3\n');
 });
 

@@ -2,6 +2,7 @@ import type { TokenChunk, TokenRequest } from '@dynamo/kv-router';
 import { decodedChunk, toTokenChunk } from '@dynamo/kv-router/internal';
 import { type CallOptions, type Client, DynamoError, type InstanceId } from '@dynamo/runtime';
 import { batchesOf, errorTable, itemsOf } from '@dynamo/runtime/internal';
+import type { Move } from '../frontend/frontend-metrics.ts';
 import type { Placed } from '../frontend/serving-model.ts';
 
 /** How far a request may be moved from a worker that failed to another one. */
@@ -11,7 +12,9 @@ export interface MigrationOptions {
   /** Prompt and answer together, in tokens: a longer request is not moved, and its tokens are not kept. No limit by default. */
   readonly maxSequence?: number;
   /** Told of each move: before the first token, or in the midst of an answer. */
-  readonly onMove?: (kind: 'new_request' | 'ongoing_request') => void;
+  readonly onMove?: (kind: Move['kind']) => void;
+  /** Told when a move has ended: another worker answers, or nobody does. */
+  readonly onMoved?: (move: Move) => void;
 }
 
 /** What a call carries beside its public options: where it went, and whom to leave out. */
@@ -48,22 +51,56 @@ async function* generate(client: Client<TokenRequest, unknown>, { request, call,
   const placed = call.placed ?? {};
   const excluded = new Set<InstanceId>();
   const answer = new Answered(request, options.maxSequence ?? Infinity);
+  const moving = new Moving(options.onMoved, call.signal);
   let last: unknown;
   for (let moves = 0; ; moves++) {
     delete placed.instance;
     try {
       const attempt: MovableCall = { ...call, id, placed, excluded };
-      for await (const batch of batchesOf(client.generate(answer.rest(), attempt))) yield answer.add(batch);
+      for await (const batch of batchesOf(client.generate(answer.rest(), attempt))) {
+        moving.end('success');
+        yield answer.add(batch);
+      }
+      moving.end('success');
       return;
     } catch (error) {
+      moving.end('failure');
       // Nobody is left to go on: what the last worker died of says more than that.
       if (moves > 0 && placed.instance === undefined && DynamoError.is(error, 'unavailable')) throw last;
       if (moves >= options.limit || !answer.movable || !isRetryable(error) || isPinned(request, call) || call.signal?.aborted === true) throw error;
       if (placed.instance !== undefined) excluded.add(placed.instance);
       else if (DynamoError.is(error, 'unavailable')) throw error;
       last = error;
-      options.onMove?.(answer.begun ? 'ongoing_request' : 'new_request');
+      const kind = answer.begun ? 'ongoing_request' : 'new_request';
+      moving.begin(kind);
+      options.onMove?.(kind);
     }
+  }
+}
+
+/** One move of a request from the failure of a worker to its end. */
+class Moving {
+  readonly #told: MigrationOptions['onMoved'];
+  readonly #signal: AbortSignal | undefined;
+  #kind: Move['kind'] | undefined;
+  #since = 0;
+
+  constructor(told: MigrationOptions['onMoved'], signal: AbortSignal | undefined) {
+    this.#told = told;
+    this.#signal = signal;
+  }
+
+  begin(kind: Move['kind']): void {
+    this.#kind = kind;
+    this.#since = performance.now();
+  }
+
+  /** Without effect while nothing moves. */
+  end(outcome: 'success' | 'failure'): void {
+    if (this.#kind === undefined) return;
+    const cancelled = outcome === 'failure' && this.#signal?.aborted === true;
+    this.#told?.({ kind: this.#kind, outcome: cancelled ? 'cancelled' : outcome, seconds: (performance.now() - this.#since) / 1_000 });
+    this.#kind = undefined;
   }
 }
 

@@ -189,4 +189,9 @@ test('a prompt that a decode worker has cached stays there when that is allowed,
   }, 10_000);
   const stayed = decode.received.at(-1)?.request as { annotations: string[]; routing: object; prefill_result?: unknown };
   expect([stayed.annotations, stayed.routing, stayed.prefill_result]).toEqual([['x-bypass-remote-prefill'], { dp_rank: 0 }, undefined]);
+  const streamed = await ask(address, { stream: true, messages: [{ role: 'user', content }], nvext: { extra_fields: ['worker_id'] } });
+  const text = await streamed.text();
+  expect(text.startsWith(captured.conditional.bypass_stream_first_event)).toBe(true);
+  const told = JSON.parse(/"nvext":({.*?}})/.exec(text)?.[1] ?? 'null').worker_id;
+  expect(Object.keys(told)).toEqual(Object.keys(captured.conditional.bypass_nvext_worker_id));
 });

@@ -66,6 +66,7 @@ interface Split {
 async function* generate(decode: Client<TokenRequest, unknown>, { request, call, options }: Split): AsyncGenerator<readonly unknown[]> {
   const stay = await options.bypass?.(request, call);
   if (stay !== undefined) {
+    if (call.placed !== undefined) call.placed.bypassed = true;
     const shape: ShapedCall['shape'] = (shaped, { dpRank }) => bypassRequest(shaped, dpRank);
     const staying: ShapedCall = { ...call, pinned: stay.worker, shape };
     return yield* batchesOf(decode.generate(request, staying));

@@ -5,6 +5,7 @@ import type { AnswerParser } from '../parsers/answer-parser.ts';
 import { type AnswerChunk, parseAnswer } from '../stages/parse-answer.ts';
 import { readChunks } from '../stages/read-chunks.ts';
 import { splitAtTokens } from '../stages/split-at-tokens.ts';
+import { timed } from '../stages/timed.ts';
 import { toText } from '../stages/to-text.ts';
 import type { Placed, ServingModel } from './serving-model.ts';
 
@@ -14,12 +15,14 @@ export interface AnswerOptions extends CallOptions {
   placed?: Placed;
   /** Reads thoughts and calls off the text; without one all text is the answer. */
   parser?: AnswerParser | undefined;
+  /** Told what it took to make text of tokens, batch by batch. */
+  detokenized?: (ms: number, tokens: number) => void;
 }
 
 /** Sends a tokenized request and reads the answer as text: the pipeline of every text route, readable as a list. */
-export function answer(model: ServingModel, request: TokenRequest, { parser, ...call }: AnswerOptions): BatchedIterable<AnswerChunk> {
+export function answer(model: ServingModel, request: TokenRequest, { parser, detokenized, ...call }: AnswerOptions): BatchedIterable<AnswerChunk> {
   const items = model.client.generate(request, call);
-  const text = toText({
+  const plain = toText({
     tokenizer: model.tokenizer,
     promptIds: request.tokenIds,
     ...(request.stop === undefined ? {} : { stop: request.stop }),
@@ -27,6 +30,7 @@ export function answer(model: ServingModel, request: TokenRequest, { parser, ...
     n: request.sampling?.n ?? 1,
     includeStopStrInOutput: request.sampling?.includeStopStrInOutput ?? false,
   });
+  const text = detokenized === undefined ? plain : timed(plain, detokenized);
   if (parser === undefined) return pipe(items, readChunks, text);
   const { marks } = model.parsers;
   if (marks === undefined) return pipe(items, readChunks, text, parseAnswer(parser));

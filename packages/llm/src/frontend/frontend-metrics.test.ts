@@ -17,6 +17,10 @@ async function used(): Promise<FrontendMetrics> {
   const metrics = new FrontendMetrics();
   metrics.setModel(await cardFromDirectory(tiny, { name: 'tiny', aliases: ['small'], capacity: { kvBlocks: 8, sequences: 4, batchedTokens: 64 } }));
   const good = metrics.start({ model: 'small', endpoint: 'chat_completions', stream: true });
+  good.stages.begin();
+  good.stages.prepared({ template: 1, tokenize: 2 });
+  good.stages.sent();
+  good.stages.detokenized(0.5, 4);
   good.input(12);
   good.cached(8);
   good.output(1);
@@ -25,6 +29,8 @@ async function used(): Promise<FrontendMetrics> {
   const bad = metrics.start({ model: 'tiny', endpoint: 'completions', stream: false });
   bad.end({ errorType: 'validation', class: 'InvalidRequest', reason: 'request.invalid_argument' });
   bad.end({});
+  metrics.moved('tiny', 'new_request');
+  metrics.settled('tiny', { kind: 'new_request', outcome: 'success', seconds: 0.1 });
   metrics.embedded('tiny', 0.02);
   return metrics;
 }
@@ -72,10 +78,8 @@ test('names that clients make up are one series, and the series of a model go wi
 /** Families of the real frontend that ours does not have yet, by what they wait for. */
 const leftOut: readonly { readonly why: string; readonly names: RegExp }[] = [
   { why: 'media parts are not counted by the routes', names: /_(audio|images|videos|image_tokens)_per_request$/ },
-  { why: 'the stages do not tell how long they take', names: /_(stage_\w+|template_seconds|tokenize_seconds|tokenizer_latency_ms|detokenize_\w+)$/ },
   { why: 'the tokenizer has no prefix cache of the real kind', names: /_tokenizer_cache_\w+$/ },
-  { why: 'no migration', names: /_model_migration_(total|duration_seconds)$/ },
-  { why: 'a record does not know its worker', names: /_worker_last_\w+$/ },
+  { why: 'the KV router shows them, which knows its workers', names: /_worker_last_\w+$/ },
 ];
 
 test('every family of the real frontend is there or has a reason not to be', async () => {
@@ -103,7 +107,15 @@ test('a request is queued until its first token, or until it ends without one', 
   expect(await queued()).toBe('0');
   one?.end({});
   expect(await queued()).toBe('0');
-  expect(await metrics.text()).toContain('dynamo_frontend_disconnected_clients 1\n');
+  const three = metrics.start({ model: 'tiny', endpoint: 'chat_completions', stream: false });
+  three.end({ errorType: 'overload', class: 'CapacityExhausted', reason: 'capacity.exhausted' });
+  const text = await metrics.text();
+  expect(text).toContain('dynamo_frontend_disconnected_clients 1\n');
+  // As a running 1.6.1 shows them, help included.
+  expect(text).toContain('# HELP dynamo_frontend_model_cancellation_total Total number of request cancellations\n');
+  expect(text).toContain('dynamo_frontend_model_cancellation_total{endpoint="completions",model="tiny",request_type="stream"} 1\n');
+  expect(text).toContain('# HELP dynamo_frontend_model_rejection_total Total number of requests rejected due to resource exhaustion\n');
+  expect(text).toContain('dynamo_frontend_model_rejection_total{endpoint="chat_completions",model="tiny"} 1\n');
 });
 
 test('the prefix can be changed; one that is no name is not taken', async () => {
@@ -118,4 +130,35 @@ test("the runtime's text follows the frontend's own", async () => {
   beside.gauge('uptime_seconds', 'Uptime').set(2);
   using metrics = new FrontendMetrics({ beside });
   expect(await metrics.text()).toMatch(/dynamo_frontend_disconnected_clients 0\n[^]*# HELP dynamo_component_uptime_seconds Uptime\n.*\n.* 2\n$/);
+});
+
+test('a request is counted where it is, and what it took to get there', async () => {
+  const metrics = await used();
+  const at = async (): Promise<readonly (string | undefined)[]> => {
+    const text = await metrics.text();
+    return ['preprocess', 'route', 'dispatch'].map((stage) => new RegExp(`stage_requests\\{.*stage="${stage}"\\} (\\d+)`).exec(text)?.[1]);
+  };
+  const { stages, ...record } = metrics.start({ model: 'tiny', endpoint: 'chat_completions', stream: true });
+  expect(record).toBeDefined();
+  expect(await at()).toEqual(['0', '0', '0']);
+  stages.begin();
+  expect(await at()).toEqual(['1', '0', '0']);
+  stages.prepared({ template: 3, tokenize: 20 });
+  expect(await at()).toEqual(['0', '1', '0']);
+  stages.sent();
+  // A request of two prompts is sent twice.
+  stages.sent();
+  expect(await at()).toEqual(['0', '0', '1']);
+  stages.answered();
+  stages.detokenized(2, 10);
+  stages.end();
+  stages.end();
+  expect(await at()).toEqual(['0', '0', '0']);
+  const text = await metrics.text();
+  for (const stage of ['preprocess', 'route', 'transport_roundtrip']) expect(text).toContain(`stage_duration_seconds_count{stage="${stage}"} 2`);
+  expect(text).toContain('dynamo_frontend_template_seconds_sum 0.004\n');
+  expect(text).toContain('dynamo_frontend_tokenize_seconds_sum 0.022\n');
+  expect(text).toContain('dynamo_frontend_detokenize_token_count 14\n');
+  expect(text).toContain('dynamo_frontend_detokenize_total_us 2500\n');
+  expect(text).toContain('tokenizer_latency_ms_count{operation="detokenize"} 2\n');
 });

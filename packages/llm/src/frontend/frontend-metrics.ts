@@ -2,6 +2,7 @@ import { type Counter, type Gauge, type Histogram, Metrics } from '@dynamo/metri
 import { metricName, watchEventLoop } from '@dynamo/metrics/internal';
 import type { WireCard } from '../model/wire-card.ts';
 import { buckets } from './metric-buckets.ts';
+import { StageMetrics, StageWatch } from './stage-metrics.ts';
 
 /** Which route a request came in by, as the `endpoint` label names it. */
 export type CountedEndpoint =
@@ -20,6 +21,8 @@ export type ErrorType = '' | 'cancelled' | 'internal' | 'not_found' | 'not_imple
 
 /** Counts one request from its first byte to its last. */
 export interface RequestRecord {
+  /** What it spends before its first token, and on tokens that become text. */
+  readonly stages: StageWatch;
   /** The prompt's length in tokens. */
   input(tokens: number): void;
   /** What arrived together from the worker; called once a batch. */
@@ -44,6 +47,14 @@ interface ModelInstruments {
   readonly cachedTokens: Histogram;
   readonly outputTokens: Histogram;
   readonly outputTotal: Counter;
+}
+
+/** How the move of a request to another worker ended. */
+export interface Move {
+  readonly kind: 'new_request' | 'ongoing_request';
+  readonly outcome: 'success' | 'failure' | 'cancelled';
+  /** From the failure of one worker to the first answer of another, or to the end. */
+  readonly seconds: number;
 }
 
 interface RouteCounters {
@@ -72,6 +83,10 @@ export class FrontendMetrics implements Disposable {
   readonly #left: Gauge;
   readonly #embedded: Histogram<'model'>;
   readonly #moved: Counter<'migration_type' | 'model'>;
+  readonly #moving: Histogram<'migration_type' | 'model' | 'outcome'>;
+  readonly #cancelled: Counter<'endpoint' | 'model' | 'request_type'>;
+  readonly #rejected: Counter<'endpoint' | 'model'>;
+  readonly #stages: StageMetrics;
   readonly #migrationLimit: number;
 
   /** `beside` are the runtime's metrics, whose text follows the frontend's own as in the real one. */
@@ -83,6 +98,18 @@ export class FrontendMetrics implements Disposable {
     this.#moved = metrics.counter('model_migration_total', 'Total number of request migrations due to worker unavailability', {
       labelNames: ['migration_type', 'model'],
     });
+    this.#moving = metrics.histogram(
+      'model_migration_duration_seconds',
+      'Time from detecting a migratable failure until recovery, terminal failure, or cancellation',
+      { labelNames: ['migration_type', 'model', 'outcome'], buckets: buckets.migration },
+    );
+    this.#cancelled = metrics.counter('model_cancellation_total', 'Total number of request cancellations', {
+      labelNames: ['endpoint', 'model', 'request_type'],
+    });
+    this.#rejected = metrics.counter('model_rejection_total', 'Total number of requests rejected due to resource exhaustion', {
+      labelNames: ['endpoint', 'model'],
+    });
+    this.#stages = new StageMetrics(metrics);
     this.#eventLoop = watchEventLoop(metrics);
     this.#started = metrics.counter('requests_started_total', 'Total number of LLM requests accepted by the frontend handler', {
       labelNames: ['endpoint', 'model', 'request_type'],
@@ -132,6 +159,11 @@ export class FrontendMetrics implements Disposable {
     this.#moved.with({ migration_type: kind, model }).inc();
   }
 
+  /** The move of a request has come to an end. */
+  settled(model: string, { kind, outcome, seconds }: Move): void {
+    this.#moving.with({ migration_type: kind, model, outcome }).observe(seconds);
+  }
+
   /** A request was refused over a limit of the frontend; a family of ours, which is there from the first refusal on. */
   refused(limit: string): void {
     const help = 'Total number of requests that the frontend refused over one of its own limits';
@@ -167,11 +199,14 @@ export class FrontendMetrics implements Disposable {
     instruments.inflight.inc();
     instruments.active.inc();
     instruments.queued.inc();
-    return new Request(instruments, (outcome) => {
+    return new Request(instruments, new StageWatch(this.#stages), (outcome) => {
       const errorType = outcome.errorType ?? '';
       if (errorType === '') return counters.succeeded.inc();
       this.#ended.with({ ...labels, error_type: errorType, status: 'error' }).inc();
-      if (errorType === 'cancelled') this.#left.inc();
+      if (errorType === 'cancelled') {
+        this.#left.inc();
+        this.#cancelled.with(labels).inc();
+      } else if (errorType === 'overload') this.#rejected.with({ endpoint: labels.endpoint, model }).inc();
       this.#failures.with({ class: outcome.class ?? 'Internal', reason: outcome.reason ?? 'runtime.unclassified' }).inc();
     });
   }
@@ -244,6 +279,7 @@ function usablePrefix(asked: string = defaultPrefix): string {
 type Outcome = Parameters<RequestRecord['end']>[0];
 
 class Request implements RequestRecord {
+  readonly stages: StageWatch;
   readonly #instruments: ModelInstruments;
   readonly #ended: (outcome: Outcome) => void;
   readonly #start = performance.now();
@@ -251,8 +287,9 @@ class Request implements RequestRecord {
   #tokens = 0;
   #over = false;
 
-  constructor(instruments: ModelInstruments, ended: (outcome: Outcome) => void) {
+  constructor(instruments: ModelInstruments, stages: StageWatch, ended: (outcome: Outcome) => void) {
     this.#instruments = instruments;
+    this.stages = stages;
     this.#ended = ended;
   }
 
@@ -268,6 +305,7 @@ class Request implements RequestRecord {
     if (tokens === 0) return;
     const now = performance.now();
     if (this.#last === 0) {
+      this.stages.answered();
       this.#instruments.queued.dec();
       this.#instruments.firstToken.observe((now - this.#start) / 1_000);
     } else this.#instruments.interToken.observe((now - this.#last) / 1_000 / tokens, tokens);
@@ -279,6 +317,7 @@ class Request implements RequestRecord {
   end(outcome: Outcome): void {
     if (this.#over) return;
     this.#over = true;
+    this.stages.end();
     this.#instruments.inflight.dec();
     this.#instruments.active.dec();
     // A request waits until its first token, or until it ends without one.

@@ -259,6 +259,7 @@ async function discovered(
       migration: { limit: options.migrationLimit ?? 0, ...(maxSequence === undefined ? {} : { maxSequence }) },
       patience: options.limits ?? {},
       onMove: (model, kind) => metrics.moved(model, kind),
+      onMoved: (model, move) => metrics.settled(model, move),
       files,
     },
     {

@@ -100,11 +100,15 @@ export interface Placed {
   dpRank?: number;
   /** When it was on its way, by `performance.now()`. */
   sentAt?: number;
+  /** Told at that moment. */
+  onSent?: () => void;
   /** In mode kv: which part of the prompt the worker is expected to hold, and how many requests waited when it came. */
   hitRate?: number;
   queueDepth?: number;
   /** Text of the response header `x-dynamo-route`; only where it is asked for. */
   route?: string;
+  /** Whether a prompt that others were to read stayed with its decode worker. */
+  bypassed?: boolean;
   /** The worker that read the prompt, where that was another one. */
   prefill?: { readonly instance: InstanceId; readonly dpRank?: number };
 }

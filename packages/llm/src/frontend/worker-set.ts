@@ -20,6 +20,7 @@ import { patient, type Patience } from '../clients/patient.ts';
 import { placementOnly } from '../clients/placement-only.ts';
 import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/prefill-first.ts';
 import { inputOf, surfacesOf } from '../model/surfaces.ts';
+import type { Move } from './frontend-metrics.ts';
 import { modelParsers } from '../parsers/for-request.ts';
 import { routingOf } from './card-routing.ts';
 import type { AnyModel } from './serving-model.ts';
@@ -45,6 +46,8 @@ export interface WorkerSetParts {
   readonly patience: Patience;
   /** Told whenever a request of a model has moved to another worker. */
   readonly onMove: (model: string, kind: 'new_request' | 'ongoing_request') => void;
+  /** Told when such a move has ended. */
+  readonly onMoved: (model: string, move: Move) => void;
   readonly files: ModelFileStore;
   /** Told whenever the set has become ready. */
   readonly onReady: (set: WorkerSet) => void;
@@ -207,6 +210,7 @@ export class WorkerSet implements AsyncDisposable {
         if (placed !== undefined) {
           const sentAt = performance.now();
           Object.assign(placed, { instance: route.instance, sentAt, ...rank, ...(hitRate === undefined ? {} : { hitRate, queueDepth }) });
+          placed.onSent?.();
           if (brief !== undefined && this.#router.routeHeader === true) placed.route = routeHeader(brief);
         }
         return shape === undefined ? route : { ...route, request: shape(sent, { workerId: route.instance, ...rank }) };
@@ -241,13 +245,17 @@ export class WorkerSet implements AsyncDisposable {
 
   /** Text-input models need no files here: their workers have the tokenizer. */
   async #open(): Promise<AnyModel> {
-    const { patience, migration, onMove } = this.#parts;
+    const { patience, migration, onMove, onMoved } = this.#parts;
     const raw = patient(this.#client as Client<WireRequest, unknown>, patience);
     const common = { name: this.card.display_name, card: this.card, cardChecksum: this.checksum, raw };
     if (inputOf(this.card.model_input) !== 'tokens') return { ...common, input: 'text' };
     const files = await this.#parts.files.load(this.card);
     const names = parsersOf(this.card);
-    const answering = migrating(patient(this.#answering(), patience), { ...migration, onMove: (kind) => onMove(this.card.display_name, kind) });
+    const answering = migrating(patient(this.#answering(), patience), {
+      ...migration,
+      onMove: (kind) => onMove(this.card.display_name, kind),
+      onMoved: (move) => onMoved(this.card.display_name, move),
+    });
     const routing = await this.#routing;
     const client = routing === undefined ? answering : placementOnly(answering, (request, call) => routing.place(request, call));
     return {

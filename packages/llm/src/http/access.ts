@@ -68,6 +68,7 @@ export class Access {
     const books = account.openBooks();
     const record = open();
     return {
+      stages: record.stages,
       input(tokens) {
         record.input(tokens);
         const short = books.reserve(tokens, asked.answerTokens);

@@ -1,3 +1,6 @@
+import { bypassAnnotation } from '@dynamo/kv-router/internal';
+import type { Placed } from '../frontend/serving-model.ts';
+
 /** What an annotation may show. */
 export interface AnnotationSources {
   readonly id: string;
@@ -19,3 +22,6 @@ export function annotationEvents(names: readonly string[] | undefined, sources: 
     .map(([name, value]) => `event: ${name}\n: ${JSON.stringify(value)}\n\n`)
     .join('');
 }
+
+/** Says that a prompt stayed with its decode worker, unasked, before everything else (spec kv-router 18.5). */
+export const bypassEvent = ({ bypassed }: Placed): string => (bypassed === true ? `event: ${bypassAnnotation}\n: true\n\n` : '');

@@ -59,13 +59,11 @@ export class AnswerFacts {
 
   /** Prefill and decode run on the same worker unless prompts are read elsewhere; ranks are told where the router chose them. */
   #worker(): Record<string, unknown> {
-    const { instance, dpRank, prefill = { instance, dpRank } } = this.placed;
-    return {
-      prefill_worker_id: prefill.instance,
-      ...(prefill.dpRank === undefined ? {} : { prefill_dp_rank: prefill.dpRank }),
-      decode_worker_id: instance,
-      ...(dpRank === undefined ? {} : { decode_dp_rank: dpRank }),
-    };
+    const { instance, dpRank, bypassed, prefill = { instance, dpRank } } = this.placed;
+    const decode = { decode_worker_id: instance, ...(dpRank === undefined ? {} : { decode_dp_rank: dpRank }) };
+    // A prompt that stayed where it was has been read by nobody else.
+    if (bypassed === true) return decode;
+    return { prefill_worker_id: prefill.instance, ...(prefill.dpRank === undefined ? {} : { prefill_dp_rank: prefill.dpRank }), ...decode };
   }
 
   #timing(): Record<string, number> {

@@ -73,15 +73,22 @@ export const beginChat = (exchange: Asking, asked: ChatRequest, endpoint: Counte
 export async function runOnTokens(exchange: Asking, { asked, model, record }: BegunChat<ServingModel>): Promise<TokenRun> {
   const { http } = exchange.parts;
   if (model.template === undefined) throw new DynamoError('not_found', 'Model not found');
+  const { stages } = record;
+  stages.begin();
   const given = asked.nvext?.token_data ?? undefined;
+  const began = performance.now();
   const variables = variablesOf(asked, model);
   const prompt = given === undefined ? renderPrompt(model.template, asked, variables) : undefined;
+  const rendered = performance.now();
   const tokenIds = given === undefined ? await model.encode(prompt ?? '') : knownTokens(given, model);
+  if (given === undefined) stages.prepared({ template: rendered - began, tokenize: performance.now() - rendered });
+  else stages.prepared({});
   record.input(tokenIds.length);
   const session = agentContext(exchange.request.headers, triggerOf(asked));
   const plain = engineRequest(asked, model);
   const tokens = { ...plain, tokenIds, ...(session === undefined ? {} : { extra: { ...plain.extra, ...session } }) };
   const facts = new AnswerFacts(wantedFields(asked));
+  facts.placed.onSent = () => stages.sent();
   const instance = pinnedInstance(tokens, model);
   if (instance !== undefined) facts.placed.instance = instance;
   const parser = answerParserFor(asked, model.parsers, { variables, prompt });
@@ -96,7 +103,13 @@ export async function runOnTokens(exchange: Asking, { asked, model, record }: Be
     includeUsage: asked.stream_options?.include_usage ?? false,
     continuousUsage: asked.stream_options?.continuous_usage_stats ?? false,
   };
-  const call = { ...callOf(exchange), parser, placed: facts.placed, ...(instance === undefined ? {} : { instance }) };
+  const call = {
+    ...callOf(exchange),
+    parser,
+    placed: facts.placed,
+    detokenized: (ms: number, count: number) => stages.detokenized(ms, count),
+    ...(instance === undefined ? {} : { instance }),
+  };
   const open = (signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> => batchesOf(answer(model, tokens, { ...call, signal }));
   const answering = { record, http, model: model.name, placed: facts.placed, open };
   return { id: exchange.id, model: model.name, usage, facts, answering, shape, tokens, prompt };
@@ -117,7 +130,7 @@ function runOnText(exchange: Asking, { asked, model, record }: BegunChat<TextMod
 /** How an answer is written: whole or as events. */
 export type ChatWriting =
   | { readonly gather: { add(chunk: AnswerChunk): void; text(): string } }
-  | { readonly writer: EventWriter<AnswerChunk>; readonly opening: string };
+  | { readonly writer: EventWriter<AnswerChunk>; readonly opening: () => string };
 
 /** Sends the answer of a run, and counts what the worker had cached of its prompt. */
 export async function sendRun({ reply }: TextExchange, run: ChatRun, writing: ChatWriting): Promise<void> {

@@ -12,7 +12,10 @@ export interface EventStream extends Disposable {
  * Begins a stream with its first event, or when an operator's limit for waiting has passed; keeps silent streams alive with
  * comments where that is asked for (spec llm 3.3). `head` adds what is known of the answer to its headers.
  */
-export function eventStream(reply: FastifyReply, { opening, http, head }: { opening: string; http: HttpSettings; head: () => void }): EventStream {
+export function eventStream(
+  reply: FastifyReply,
+  { opening, http, head }: { opening: () => string; http: HttpSettings; head: () => void },
+): EventStream {
   const response = reply.raw;
   const { keepAliveMs, errorPeekMs } = http;
   let begun = false;
@@ -23,7 +26,8 @@ export function eventStream(reply: FastifyReply, { opening, http, head }: { open
     head();
     reply.hijack();
     response.writeHead(200, { ...sseHeaders, ...(reply.getHeaders() as Record<string, string>) });
-    if (opening !== '') response.write(opening);
+    const first = opening();
+    if (first !== '') response.write(first);
   };
   const peek = errorPeekMs === undefined ? undefined : setTimeout(begin, errorPeekMs);
   const alive = keepAliveMs === undefined ? undefined : keepAlive(response, keepAliveMs, begin);

@@ -61,7 +61,7 @@ export async function sendWhole<Chunk extends Counted>(
 export async function sendEvents<Chunk extends Counted>(
   reply: FastifyReply,
   answering: Answering<Chunk>,
-  options: { writer: EventWriter<Chunk>; opening: string },
+  options: { writer: EventWriter<Chunk>; opening: () => string },
 ): Promise<void> {
   const response = reply.raw;
   const { http } = answering;

@@ -16,7 +16,8 @@ export interface AnswerParts<Chunk extends Counted> {
   readonly answering: Answering<Chunk>;
   readonly stream: boolean;
   readonly whole: () => { add(chunk: Chunk): void; text(): string };
-  readonly events: () => { writer: EventWriter<Chunk>; opening: string };
+  /** `opening` is asked for when the first of the answer is there. */
+  readonly events: () => { writer: EventWriter<Chunk>; opening: () => string };
   /** Called once the answer is complete. */
   readonly ended?: () => void;
 }
@@ -34,9 +35,10 @@ export const opened = <Chunk extends Counted>(parts: AnswerParts<Chunk>): Opened
 async function* readEvents<Chunk extends Counted>({ answering, events, ended }: AnswerParts<Chunk>, signal: AbortSignal): AsyncGenerator<string> {
   const { writer, opening } = events();
   try {
-    if (opening !== '') yield opening;
+    let begun = false;
     for await (const batch of answering.open(signal)) {
-      let text = '';
+      let text = begun ? '' : opening();
+      begun = true;
       let tokens = 0;
       for (const chunk of batch) {
         tokens += chunk.tokenIds.length;

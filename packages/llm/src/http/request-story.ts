@@ -88,6 +88,7 @@ function filling(span: Span, record: RequestRecord, started: number): RequestRec
   let tokens = 0;
   let first = 0;
   return {
+    stages: record.stages,
     input(count) {
       span.set('input_tokens', String(count));
       record.input(count);

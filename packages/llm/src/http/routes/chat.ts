@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { TextModel } from '../../frontend/serving-model.ts';
 import { parseChatRequest } from '../../openai/chat.ts';
 import { passedChat } from '../../openai/passed-request.ts';
-import { annotationEvents } from '../annotations.ts';
+import { annotationEvents, bypassEvent } from '../annotations.ts';
 import type { Asking } from '../asking.ts';
 import { ChatAnswer, chatEvents } from '../chat-answer.ts';
 import { beginChat, type BegunChat, runOnTokens } from '../chat-run.ts';
@@ -37,7 +37,7 @@ export async function openChat(asking: Asking, text: string): Promise<OpenedAnsw
     whole: () => new ChatAnswer(shape),
     events: () => ({
       writer: chatEvents(shape),
-      opening: annotationEvents(tokens.annotations, { id: asking.id, prompt, tokenIds: tokens.tokenIds }),
+      opening: () => bypassEvent(shape.facts.placed) + annotationEvents(tokens.annotations, { id: asking.id, prompt, tokenIds: tokens.tokenIds }),
     }),
     ended: () => {
       if (usage.cached !== undefined) record.cached(usage.cached);
@@ -59,6 +59,6 @@ function passOn(asking: Asking, { asked, model, record }: BegunChat<TextModel>):
     answering,
     stream: asked.stream === true,
     whole: () => new PassedAnswer('chat'),
-    events: () => ({ writer: passedEvents('chat'), opening: annotationEvents(asked.nvext?.annotations ?? [], { id }) }),
+    events: () => ({ writer: passedEvents('chat'), opening: () => annotationEvents(asked.nvext?.annotations ?? [], { id }) }),
   });
 }

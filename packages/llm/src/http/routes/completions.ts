@@ -10,7 +10,7 @@ import type { TokenRequest } from '@dynamo/kv-router';
 import { merge } from '../../stages/merge.ts';
 import type { TextChunk } from '../../stages/to-text.ts';
 import { agentContext } from '../agent-context.ts';
-import { annotationEvents } from '../annotations.ts';
+import { annotationEvents, bypassEvent } from '../annotations.ts';
 import { AnswerFacts } from '../answer-facts.ts';
 import { CompletionAnswer, completionEvents, type CompletionShape, completionUsageEvent } from '../completion-answer.ts';
 import type { Asking } from '../asking.ts';
@@ -53,9 +53,13 @@ type Begun<Model> = { asked: CompletionRequest; model: Model; answering: Pick<An
 
 async function answerFromTokens(exchange: Asking, { asked, model, answering: begun }: Begun<ServingModel>): Promise<OpenedAnswer> {
   const { request, id } = exchange;
+  const { stages } = begun.record;
+  stages.begin();
+  const began = performance.now();
   const prompts = await Promise.all(
     promptsOf(asked).map((prompt) => (typeof prompt === 'string' ? model.encode(prompt) : knownTokens(prompt, model))),
   );
+  stages.prepared({ tokenize: performance.now() - began });
   for (const prompt of prompts) begun.record.input(prompt.length);
   const session = agentContext(request.headers, 'other');
   const plain = engineRequest(asked, model);
@@ -63,8 +67,13 @@ async function answerFromTokens(exchange: Asking, { asked, model, answering: beg
   const instance = pinnedInstance(common, model);
   const shapes = shapesOf(asked, { id, model, prompts, common });
   if (instance !== undefined) for (const { facts } of shapes) facts.placed.instance = instance;
+  for (const { facts } of shapes) facts.placed.onSent = () => stages.sent();
   const n = common.sampling?.n ?? 1;
-  const call = { ...callOf(exchange), ...(instance === undefined ? {} : { instance }) };
+  const call = {
+    ...callOf(exchange),
+    detokenized: (ms: number, count: number) => stages.detokenized(ms, count),
+    ...(instance === undefined ? {} : { instance }),
+  };
   const requests = prompts.map((tokenIds) => ({ ...common, tokenIds }));
   const answering = {
     ...begun,
@@ -81,7 +90,7 @@ async function answerFromTokens(exchange: Asking, { asked, model, answering: beg
     whole: () => new CompletionAnswer(id, shapes, n),
     events: () => ({
       writer: { ...completionEvents(shapes, n), end },
-      opening: annotationEvents(common.annotations, { id, tokenIds: prompts[0] ?? [] }),
+      opening: () => bypassEvent(shape.facts.placed) + annotationEvents(common.annotations, { id, tokenIds: prompts[0] ?? [] }),
     }),
   });
 }
@@ -103,7 +112,7 @@ function passOn(exchange: Asking, { asked, model, answering: begun }: Begun<Text
     answering,
     stream: asked.stream === true,
     whole: () => new PassedAnswer('completions'),
-    events: () => ({ writer: passedEvents('completions'), opening: annotationEvents(asked.nvext?.annotations ?? [], { id }) }),
+    events: () => ({ writer: passedEvents('completions'), opening: () => annotationEvents(asked.nvext?.annotations ?? [], { id }) }),
   });
 }
 

@@ -55,7 +55,7 @@ async function respond(exchange: TextExchange): Promise<void> {
   };
   if (asked.stream !== true) return sendRun(exchange, run, { gather: new WholeResponse(shape) });
   const writer = responseEvents(shape);
-  return sendRun(exchange, run, { writer, opening: writer.opening });
+  return sendRun(exchange, run, { writer, opening: () => writer.opening });
 }
 
 /** Keeps a response once it is whole. */
