@@ -21,7 +21,7 @@ import { parsersOf } from './worker-set.ts';
 /** One engine of this process, and the model that it runs. */
 export interface LocalEngine extends CardOptions {
   readonly model: string;
-  readonly run: Engine | Handler<Tensors, Tensors> | Handler<never, unknown>;
+  readonly run: Engine | Handler<never, unknown>;
 }
 
 /** The directory of a frontend that has one engine in its own process and looks at no discovery. */

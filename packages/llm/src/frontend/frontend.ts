@@ -17,7 +17,6 @@ import { openResponses } from '../http/responses/open-store.ts';
 import { type HttpOptions, settleHttp } from '../http/settings.ts';
 import type { CardOptions } from '../model/card.ts';
 import type { Engine } from '../worker/engine.ts';
-import type { Tensors } from '../model/tensor-types.ts';
 import type {
   ChatChunk,
   ChatRequest,
@@ -73,7 +72,7 @@ export interface FrontendOptions {
    * An engine in this very process, in place of workers that discovery shows: its model is ready when the frontend is. `model` is
    * its folder, `run` the engine, and the other members are those of `Llm.serve`.
    */
-  engine?: { model: string; run: Engine | Handler<Tensors, Tensors> | Handler<never, unknown> } & CardOptions;
+  engine?: { model: string; run: Engine | Handler<never, unknown> } & CardOptions;
   /**
    * Routes of the program's own, with plain paths. `answer` gives a value that is sent as JSON, or a `{ status, body }`; it is told
    * the query, headers and body, which models can be asked for, and whether the frontend drains.

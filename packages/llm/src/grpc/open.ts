@@ -62,8 +62,8 @@ export async function openDoor(parts: RouteParts, options: DoorOptions): Promise
       server.forceShutdown();
       for (const socket of sockets) socket.destroy();
     }, farewellMs);
+    // Their sessions close the sockets, once the last status is out.
     await drained;
-    for (const socket of sockets) socket.destroy();
     await unheard;
     clearTimeout(timer);
   };

@@ -44,9 +44,9 @@ export class Service {
     return {
       ServerLive: this.#told(() => encodeTruth(true)),
       ServerReady: this.#told(() => encodeTruth(models.list().length > 0)),
-      ModelReady: this.#told((bytes) => encodeTruth(isReady(decodeModelName(bytes)))),
-      ModelMetadata: this.#told((bytes) => encodeMetadata(this.#describe(bytes).description)),
-      ModelConfig: this.#told((bytes) => encodeConfigResponse(this.#describe(bytes).config)),
+      ModelReady: this.#guarded((bytes) => encodeTruth(isReady(decodeModelName(bytes)))),
+      ModelMetadata: this.#guarded((bytes) => encodeMetadata(this.#describe(bytes).description)),
+      ModelConfig: this.#guarded((bytes) => encodeConfigResponse(this.#describe(bytes).config)),
       ModelInfer: (call: Unary, done: sendUnaryData<Buffer>) => void this.#answerOnce(call, done),
       ModelStreamInfer: (call: Duplex) => void this.#answerStream(call),
       ...Object.fromEntries(
@@ -67,15 +67,22 @@ export class Service {
   }
 
   /** A method that is answered at once. */
-  #told(answer: (bytes: Buffer) => Buffer) {
+  #told(answer: (bytes: Buffer, call: Unary) => Buffer) {
     return (call: Unary, done: sendUnaryData<Buffer>): void => {
       try {
-        this.#parts.access.holder(headersOf(call));
-        done(null, answer(call.request));
+        done(null, answer(call.request, call));
       } catch (error) {
         done(this.#failure(error));
       }
     };
+  }
+
+  /** The same for whoever has a key, where keys are asked for. */
+  #guarded(answer: (bytes: Buffer) => Buffer) {
+    return this.#told((bytes, call) => {
+      this.#parts.access.holder(headersOf(call));
+      return answer(bytes);
+    });
   }
 
   #describe(bytes: Buffer): Described {
@@ -181,6 +188,8 @@ export class Service {
 
   #failure(thrown: unknown): GrpcFailure {
     const failure = failureOfCall(thrown);
+    const knob = DynamoError.is(thrown) ? thrown.data['knob'] : undefined;
+    if (typeof knob === 'string') this.#parts.metrics.refused(knob);
     if (failure.code === status.internal)
       this.#parts.log.warn({ error: failure.cause instanceof Error ? String(failure.cause) : failure.details }, 'a KServe request failed');
     return failure;

@@ -15,10 +15,10 @@ export interface ServeModelOptions extends CardOptions {
   /** Folder with config.json and tokenizer.json, or `owner/name` of a model on the hub: see `Llm.fetchModel`. With `input: 'tensor'` just a name. */
   model: string;
   /**
-   * From token ids to tokens; with `input: 'tensor'` from tensors to tensors; with `input: 'text'` or the surface `embedding`, from
+   * From token ids to tokens; with `input: 'tensor'` from `Tensors` to `Tensors`; with `input: 'text'` or the surface `embedding`, from
    * the wire's request to the wire's answer.
    */
-  engine: Engine | Handler<Tensors, Tensors> | Handler<never, unknown>;
+  engine: Engine | Handler<never, unknown>;
   /**
    * Has `kv` of the served model tell routers what the engine's cache holds: by its verbs (`native`), or by relaying the engine's
    * own event socket. Without it nothing is told, and routers guess.
