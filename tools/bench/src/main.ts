@@ -8,6 +8,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- soak [--calls 1000000]                                  what a million calls leave behind
        npm run bench -- events [--planes zmq,mem] [--count 200000] [--bytes 300]   events a second, one process
        npm run bench -- kv-router [--calls 2000] [--seconds 4]                 decisions, publishers, and a router under full event load
+       npm run bench -- kv-growth                                              the index from 1 to 16 million blocks, 8 to 512 workers
        npm run bench -- receipts [--count 2000]                                what a route receipt costs a decision
        npm run bench -- parsers [--count 400000]                               what reading tool calls and thoughts costs a chunk
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
@@ -59,6 +60,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'transfer') {
   const { transfer } = await import('./transfer.ts');
   await transfer({ rounds: Number(values.rounds) });
+} else if (positionals[0] === 'kv-growth') {
+  const { kvGrowth } = await import('./kv-growth.ts');
+  kvGrowth({ sizes: [1, 2, 4, 8, 16].map((millions) => millions * 1_000_000), workers: [8, 512] });
 } else if (positionals[0] === 'receipts') {
   const { receipts } = await import('./receipts.ts');
   receipts({ decisions: Number(values.count ?? '2000') });
