@@ -173,24 +173,13 @@ export class FrontendMetrics implements Disposable {
       .inc();
   }
 
-  /** A request was cancelled by whoever asked over gRPC. */
-  cancelled({ model, endpoint, stream }: { model: string; endpoint: CountedEndpoint; stream: boolean }): void {
-    this.#metrics
-      .counter('model_cancellation_total', 'Total number of request cancellations', { labelNames: ['endpoint', 'model', 'request_type'] })
-      .with({
-        endpoint: endpoint === 'completions' ? 'grpc_completions' : endpoint,
-        model: this.#names.get(model) ?? unknownModel,
-        request_type: stream ? 'stream' : 'unary',
-      })
-      .inc();
-  }
-
   /** How long a request for embeddings took, where it went well. */
   embedded(model: string, seconds: number): void {
     this.#embedded.with({ model: this.#names.get(model) ?? unknownModel }).observe(seconds);
   }
 
-  start(request: { model: string; endpoint: CountedEndpoint; stream: boolean }): RequestRecord {
+  /** `cancelledAs` is what the endpoint is called where the request is cancelled, if that is another name. */
+  start(request: { model: string; endpoint: CountedEndpoint; stream: boolean; cancelledAs?: 'grpc_completions' }): RequestRecord {
     const model = this.#names.get(request.model) ?? unknownModel;
     const labels = { endpoint: request.endpoint, model, request_type: request.stream ? 'stream' : 'unary' };
     const instruments = this.#instruments(model);
@@ -205,7 +194,7 @@ export class FrontendMetrics implements Disposable {
       this.#ended.with({ ...labels, error_type: errorType, status: 'error' }).inc();
       if (errorType === 'cancelled') {
         this.#left.inc();
-        this.#cancelled.with(labels).inc();
+        this.#cancelled.with({ ...labels, endpoint: request.cancelledAs ?? request.endpoint }).inc();
       } else if (errorType === 'overload') this.#rejected.with({ endpoint: labels.endpoint, model }).inc();
       this.#failures.with({ class: outcome.class ?? 'Internal', reason: outcome.reason ?? 'runtime.unclassified' }).inc();
     });

@@ -7,7 +7,6 @@ import { AnswerFailed } from '../http/answer-failed.ts';
 import type { Asking } from '../http/asking.ts';
 import { settleRecord } from '../http/exchange.ts';
 import type { RouteParts } from '../http/routes/parts.ts';
-import type { AskedFor } from '../http/request-story.ts';
 
 /** Headers of a call that go on to the worker as they came (spec runtime-wire 11). */
 const passedOn = ['traceparent', 'tracestate', 'x-request-id'] as const;
@@ -20,9 +19,7 @@ export class Inference implements Disposable {
   readonly asking: Asking;
   /** Aborts when the client leaves, or the frontend can wait no longer. */
   readonly signal: AbortSignal;
-  readonly #parts: RouteParts;
   readonly #release: () => void;
-  #asked: AskedFor | undefined;
   #record: RequestRecord | undefined;
 
   constructor(
@@ -30,7 +27,6 @@ export class Inference implements Disposable {
     call: { left: AbortSignal; cut: AbortSignal; headers: Readonly<Record<string, string>>; account: Account | undefined },
   ) {
     const linked = linkSignals(call.left, call.cut);
-    this.#parts = parts;
     this.signal = linked.signal;
     this.#release = () => linked[Symbol.dispose]();
     const headers: Record<string, string> = {};
@@ -44,8 +40,8 @@ export class Inference implements Disposable {
       id: randomUUID(),
       headers,
       begin: (asked) => {
-        this.#asked = asked;
-        return (this.#record = parts.access.meteredBy(call.account, asked, () => parts.metrics.start(asked)));
+        const counted = asked.endpoint === 'completions' ? ({ ...asked, cancelledAs: 'grpc_completions' } as const) : asked;
+        return (this.#record = parts.access.meteredBy(call.account, asked, () => parts.metrics.start(counted)));
       },
       watch: () => ({ signal: this.signal, cut: undefined, [Symbol.dispose]: () => undefined }),
       left: (cause) => cause,
@@ -73,9 +69,8 @@ export class Inference implements Disposable {
   }
 
   #settle(error: DynamoError): void {
-    if (this.#record === undefined || this.#asked === undefined) return;
+    if (this.#record === undefined) return;
     settleRecord(this.#record, error);
-    if (error.code === 'cancelled') this.#parts.metrics.cancelled(this.#asked);
     this.#record = undefined;
   }
 }
