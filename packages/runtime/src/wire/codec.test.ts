@@ -14,6 +14,14 @@ test('whole numbers beyond 2^53 stay integers as long as 64 bits hold them', () 
   expect(hex(1e300)).toMatch(/^cb/);
 });
 
+test('a list is written as its items are, wherever its counts end', () => {
+  const edges = [0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0xffff_ffff];
+  const others = [-0, -1, 0.5, 0x1_0000_0000, Number.NaN, '7', 7n, null, undefined, true];
+  for (const list of [edges, [...edges, ...others, ...edges], ...others.map((other) => [other, 1]), ...others.map((other) => [1, other, 2])]) {
+    expect(hex(list).slice(list.length < 16 ? 2 : 6)).toBe(list.map(hex).join(''));
+  }
+});
+
 test('a marked number is a float on both wires', () => {
   expect(hex(float(2))).toBe('cb4000000000000000');
   expect(['2.0', '-3.0', '0.5', '1e+21', 'null']).toEqual([2, -3, 0.5, 1e21, Number.NaN].map((value) => encodeJsonText(float(value))));

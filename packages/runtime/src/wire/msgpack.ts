@@ -91,7 +91,37 @@ class Writer {
 
   #array(value: readonly unknown[], depth: number): void {
     this.#head(value.length, { fix: 0x90, fixLimit: 16, wide: 0xdc });
-    for (const item of value) this.value(item, depth + 1);
+    for (let index = this.#counts(value); index < value.length; index++) this.value(value[index], depth + 1);
+  }
+
+  /** Writes the counts below 2^32 that a list begins with, in a loop without calls: a prompt is thousands of them. Returns how many. */
+  #counts(values: readonly unknown[]): number {
+    if (typeof values[0] !== 'number') return 0;
+    this.#room(values.length * 5);
+    const bytes = this.#bytes;
+    let at = this.#at;
+    let index = 0;
+    for (; index < values.length; index++) {
+      const item = values[index];
+      if (typeof item !== 'number' || item >>> 0 !== item || Object.is(item, -0)) break;
+      if (item < 0x80) bytes[at++] = item;
+      else if (item < 0x100) {
+        bytes[at++] = 0xcc;
+        bytes[at++] = item;
+      } else if (item < 0x10000) {
+        bytes[at++] = 0xcd;
+        bytes[at++] = item >>> 8;
+        bytes[at++] = item;
+      } else {
+        bytes[at++] = 0xce;
+        bytes[at++] = item >>> 24;
+        bytes[at++] = item >>> 16;
+        bytes[at++] = item >>> 8;
+        bytes[at++] = item;
+      }
+    }
+    this.#at = at;
+    return index;
   }
 
   #head(length: number, form: { fix: number; fixLimit: number; wide: number }): void {

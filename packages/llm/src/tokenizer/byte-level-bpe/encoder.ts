@@ -3,6 +3,7 @@ import { DynamoError } from '@dynamo/runtime';
 import { nothing } from '../token-table.ts';
 import type { WordEnd } from './scan.ts';
 import { hashBytes, type Vocabulary } from './vocabulary.ts';
+import { WordTable } from './word-table.ts';
 
 /** Words that are cached: how many, of how many bytes and ids at most. Fixed sizes, so that nothing grows. */
 const cached = { words: 16_384, bytes: 48, ids: 16 } as const;
@@ -30,6 +31,7 @@ export class ByteLevelEncoder {
   readonly #merger: Merger;
   /** Whether the merges make a token of its own bytes: worked out when a token is first met. */
   readonly #exact: Uint8Array;
+  readonly #recent = new WordTable();
   readonly #scratch = new Uint32Array(cached.bytes + 1);
   readonly #keys = new Uint8Array(cached.words * cached.bytes);
   readonly #keyLengths = new Uint8Array(cached.words);
@@ -46,17 +48,25 @@ export class ByteLevelEncoder {
     this.#exact = new Uint8Array(options.vocabulary.size);
   }
 
-  /** Writes the ids of `bytes[0 … end)` to `out`, which has room for one id a byte; returns how many. */
+  /** Writes the ids of `bytes[0 … end)` to `out`, which has room for one id a byte; returns how many. `bytes` goes on for `slack` bytes. */
   encode(bytes: Uint8Array, end: number, out: Uint32Array): number {
     const { wordEnd, vocabulary, ignoreMerges } = this.#options;
     this.#bytes = bytes;
     this.#out = out;
     this.#count = 0;
+    const recent = this.#recent;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let from = 0; from < end;) {
       const after = wordEnd(bytes, from, end);
-      const id = vocabulary.find(bytes, from, after);
-      if (id !== -1 && (ignoreMerges || this.#isExact(id))) out[this.#count++] = id;
-      else this.#word(from, after);
+      const known = recent.find(view, from, after);
+      if (known !== -1) out[this.#count++] = known;
+      else {
+        const id = vocabulary.find(bytes, from, after);
+        if (id !== -1 && (ignoreMerges || this.#isExact(id))) {
+          out[this.#count++] = id;
+          recent.keep(id);
+        } else this.#word(from, after);
+      }
       from = after;
     }
     this.#bytes = nothing;

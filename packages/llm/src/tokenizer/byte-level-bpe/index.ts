@@ -5,6 +5,7 @@ import { referenceNfc, unicodeClasses } from './classes.ts';
 import { ByteLevelEncoder } from './encoder.ts';
 import { scannerOf } from './scan.ts';
 import { SegmentCache } from './segment-cache.ts';
+import { slack } from './word-table.ts';
 import { type BpeModel, buildVocabulary, isId } from './vocabulary.ts';
 
 interface AddedToken {
@@ -91,7 +92,7 @@ function encodeText(parts: { encoder: ByteLevelEncoder; added: readonly AddedTok
   const kept = { bytes: new Uint8Array(4_096), ids: new Uint32Array(4_096) };
   const encodeSpan = (span: string, into: number[]): void => {
     const text = parts.nfc ? referenceNfc(span) : span;
-    const room = text.length * 3;
+    const room = text.length * 3 + slack;
     const bytes = room <= kept.bytes.length ? kept.bytes : grown(room, kept);
     const { written } = utf8.encodeInto(text, bytes);
     let ids = cache.get(bytes, written);
