@@ -29,7 +29,7 @@ async def stopped(context, **event):
 
 
 async def tensors(request, context):
-    say(event="request", request=request)
+    say(event="request", request=repr(request)[:500])
     op = request.get("parameters", {}).get("op", {}).get("string", "echo")
     answer = {"model": request["model"], "id": "worker", "tensors": request["tensors"]}
     if "tell" in request.get("parameters", {}):
