@@ -265,6 +265,14 @@ describe('settling', () => {
     expect(settle('frontend', {}, {}).log).toBe('info');
   });
 
+  test('with a KServe server the ports change places', () => {
+    expect(frontendOptions(settle('frontend', { '--kserve-grpc-server': true, '--http-port': '9000', '--tls-cert-path': 'c' }, {}))).toMatchObject({
+      http: { port: 8788, tls: { certPath: 'c' } },
+      grpc: { host: '0.0.0.0', port: 9000, tls: { certPath: 'c' } },
+    });
+    expect(frontendOptions(settle('frontend', {}, {}))).not.toHaveProperty('grpc');
+  });
+
   test('a switch can be turned off', () => {
     expect(settle('frontend', { '--kserve-grpc-server': false }, { DYN_KSERVE_GRPC_SERVER: '1' }).frontend.kserve).toBe(false);
   });

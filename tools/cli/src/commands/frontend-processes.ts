@@ -24,7 +24,7 @@ export const processCount = ({ frontend: { httpWorkers } }: Settings): number =>
 /** Runs several frontend processes on one port until asked to end; one that dies is started again. Resolves with the exit code. */
 export async function runFrontendProcesses(settings: Settings): Promise<number> {
   using log = openLog(settings);
-  const { http, reusePort, drainSeconds = 30, tls } = settings.frontend;
+  const { http, reusePort, drainSeconds = 30, tls, kserve, grpcMetricsPort } = settings.frontend;
   const port = await usablePort(http, reusePort);
   const count = processCount(settings);
   const board = new Switchboard();
@@ -44,7 +44,9 @@ export async function runFrontendProcesses(settings: Settings): Promise<number> 
   pool.start();
   const early = await Promise.race([pool.allReady.then(() => undefined), interruption.asked, pool.failed]);
   if (early === undefined) {
-    const address = `${tls?.certPath === undefined ? 'http' : 'https'}://${http.host.includes(':') ? `[${http.host}]` : http.host}:${port}`;
+    const host = http.host.includes(':') ? `[${http.host}]` : http.host;
+    const address = `${tls?.certPath === undefined ? 'http' : 'https'}://${host}:${kserve ? grpcMetricsPort : port}`;
+    if (kserve) process.stdout.write(`KServe v2 over gRPC listens on ${host}:${port}.\n`);
     const pids = [...pool.running.values()].map(({ pid }) => pid).join(', ');
     process.stdout.write(
       `Dynamo frontend listens on ${address}: ${count} processes (pids ${pids}), ${reachable(address)}/v1/models lists the models.\n`,
