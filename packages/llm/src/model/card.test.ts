@@ -46,6 +46,23 @@ test.each([
   expect(JSON.stringify(card).replaceAll(tiny, '<MODEL>')).toBe(JSON.stringify(row.entries[0].value.card_json));
 });
 
+test('the card of a model of tensors is the one that the real registration writes, member for member', async () => {
+  const expected = (read('cards.json') as any[]).find(({ name }) => name === 'tensor').entries[0].value.card_json;
+  // Ours calls the configuration after the model, and gives its tensors no parameters.
+  expected.tensor_model_config.name = 'tensor';
+  for (const tensor of expected.tensor_model_config.inputs) delete tensor.parameters;
+  const inputs = [{ name: 'x', datatype: 'INT32', shape: [-1] }] as const;
+  const outputs = [{ name: 'y', datatype: 'BYTES', shape: [1] }] as const;
+  const card = await cardFromDirectory('<MODEL>', { name: 'tensor', input: 'tensor', tensors: { inputs, outputs } });
+  expect(JSON.stringify(card)).toBe(JSON.stringify(expected));
+  await expect(
+    cardFromDirectory('x', { input: 'tensor', tensors: { inputs: [{ ...inputs[0], datatype: 'INT4' as never }], outputs } }),
+  ).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: "tensors: 'x' has the unknown datatype 'INT4'",
+  });
+});
+
 test("a template of the operator's own is named as such", async () => {
   const file = (read('cards.json') as any[]).find(({ name }) => name === 'userdata_alias_template').entries[0].value.card_json.chat_template_file;
   const path = fileURLToPath(new URL('../../../../vectors/llm/README.md', import.meta.url));
