@@ -2,6 +2,8 @@ export { Core } from './core/core.ts';
 export { SequenceTable } from './core/sequence-table.ts';
 export { blockHashes, mediaByBlock, padValue, PromptHasher } from './hash/block-hash.ts';
 export { loraId } from './hash/lora-id.ts';
+export { rankPlaces, replicasOf } from './lora/replicas.ts';
+export type { AdapterPlace, RankedPlace } from './lora/replicas.ts';
 export { prefixIndexes } from './prefix/index.ts';
 export { OverlapScores, RadixTree } from './prefix/radix-tree.ts';
 export { RankTable } from './ranks.ts';

@@ -30,3 +30,7 @@ export { serveUpstream } from './worker/openai/serve-upstream.ts';
 export type { ServeUpstreamOptions, UpstreamWorker } from './worker/openai/serve-upstream.ts';
 export { fetchModel, hubPlace, looksLikeModelId } from './hub/index.ts';
 export type { FetchModelOptions, FetchProgress, HubPlace } from './hub/index.ts';
+export { LoraDownloader } from './lora/index.ts';
+export type { LoraDownloaderOptions, LoraSource } from './lora/index.ts';
+export { adapterCard } from './model/adapter-card.ts';
+export type { AdapterFacts } from './model/adapter-card.ts';

@@ -5,6 +5,7 @@ import { cardChecksum } from '../model/checksum.ts';
 import type { WireCard } from '../model/wire-card.ts';
 import { readCard } from '../model/read-card.ts';
 import { surfacesOf } from '../model/surfaces.ts';
+import { adapterName, AdapterSet, type OfferedSet } from './adapter-set.ts';
 import type { AnyModel, ListedModel, ModelDirectory, Readiness, Surface } from './serving-model.ts';
 import { ThresholdStore } from './thresholds.ts';
 import { WorkerSet, type WorkerSetParts } from './worker-set.ts';
@@ -31,10 +32,12 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #sets = new Map<string, WorkerSet>();
   /** Every card seen, by its key in discovery: where it went, or undefined where it was refused. */
-  readonly #cards = new Map<string, { record: ModelRecord; card: WireCard; set: WorkerSet | undefined }>();
+  readonly #cards = new Map<string, { record: ModelRecord; card: WireCard; set: WorkerSet | AdapterSet | undefined }>();
+  /** Adapters, each on the worker set of its base. */
+  readonly #adapters = new Set<AdapterSet>();
   readonly #loop: Promise<void>;
   readonly thresholds: ThresholdStore;
-  #byName: ReadonlyMap<string, readonly WorkerSet[]> = new Map();
+  #byName: ReadonlyMap<string, readonly OfferedSet[]> = new Map();
   #turn = 0;
 
   constructor(
@@ -59,13 +62,13 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   }
 
   has(surface: Surface): boolean {
-    for (const set of this.#sets.values()) if (set.model !== undefined && offers(set, surface)) return true;
+    for (const set of this.#offered()) if (set.model !== undefined && offers(set, surface)) return true;
     return false;
   }
 
   list(): readonly ListedModel[] {
     const listed = new Map<string, ListedModel>();
-    for (const set of this.#sets.values()) {
+    for (const set of this.#offered()) {
       if (set.model === undefined || set.role === 'prefill' || this.#missing(set).length > 0) continue;
       for (const id of set.names) if (!listed.has(id)) listed.set(id, { id, created: set.created, contextLength: set.card.context_length });
     }
@@ -91,7 +94,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   }
 
   /** The roles that a set waits for: those of its first alternative that nobody in its namespace has (spec llm 1.2). */
-  #missing(set: WorkerSet): string[] {
+  #missing(set: OfferedSet): string[] {
     const { needs } = set.card;
     if (needs.length === 0) return [];
     const present = new Set(this.#beside(set).map(({ role }) => role));
@@ -100,7 +103,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   }
 
   /** The sets of the same model in the same namespace. */
-  #beside(set: WorkerSet): WorkerSet[] {
+  #beside(set: OfferedSet): OfferedSet[] {
     return (this.#byName.get(set.card.display_name) ?? []).filter(({ namespace, members }) => namespace === set.namespace && members.size > 0);
   }
 
@@ -109,6 +112,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     await this.#loop;
     await Promise.all([...this.#sets.values()].map((set) => set[Symbol.asyncDispose]()));
     this.#sets.clear();
+    this.#adapters.clear();
     this.#index();
   }
 
@@ -129,10 +133,51 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     if ('problem' in read) return log.warn({ key: record.key, problem: read.problem }, 'a model card is not served by this frontend');
     if (this.#cards.has(record.key)) await this.#remove(record.key);
     this.#cards.set(record.key, { record: decoded, card: read.card, set: await this.#join(decoded, read.card) });
+    // Adapters may have been seen before their base.
+    if (adapterName(read.card) === undefined)
+      for (const waiting of this.#cards.values())
+        if (adapterName(waiting.card) !== undefined) waiting.set ??= this.#joinBase(waiting.record, waiting.card);
+  }
+
+  #tellReady(set: WorkerSet): void {
+    this.#events.added?.(set.card);
+    for (const adapter of this.#adapters) if (adapter.base === set) this.#events.added?.(adapter.card);
+  }
+
+  #prefillBeside(set: WorkerSet): WorkerSet | undefined {
+    return [...this.#sets.values()].find(
+      (other) =>
+        other.role === 'prefill' &&
+        other.model !== undefined &&
+        other.namespace === set.namespace &&
+        other.members.size > 0 &&
+        other.names.includes(set.card.display_name),
+    );
+  }
+
+  #offered(): IterableIterator<OfferedSet> {
+    return [...this.#sets.values(), ...this.#adapters].values();
+  }
+
+  /** Puts an adapter on the worker set that its instance is a member of; without one it waits for it. */
+  #joinBase(record: ModelRecord, card: WireCard): AdapterSet | undefined {
+    const path = `${record.namespace}.${record.component}.${record.endpoint}`;
+    const base = [...this.#sets.values()].find((set) => set.path === path && set.role === card.worker_type && set.members.has(record.id));
+    if (base === undefined) return undefined;
+    const present = [...this.#adapters].find((set) => set.base === base && set.card.display_name === card.display_name);
+    const set = present ?? new AdapterSet(base, card);
+    set.members.set(record.id, card);
+    if (present === undefined) {
+      this.#adapters.add(set);
+      this.#index();
+      if (base.model !== undefined) this.#events.added?.(card);
+    }
+    return set;
   }
 
   /** Puts an instance into the set of its card; a card that contradicts the set's first one is left out (spec llm 1.6). */
-  async #join(record: ModelRecord, card: WireCard): Promise<WorkerSet | undefined> {
+  async #join(record: ModelRecord, card: WireCard): Promise<WorkerSet | AdapterSet | undefined> {
+    if (adapterName(card) !== undefined) return this.#joinBase(record, card);
     const { log } = this.#parts.runtime;
     const { namespace, component, endpoint, id } = record;
     const key = JSON.stringify([namespace, component, endpoint, card.display_name, card.model_type, card.worker_type]);
@@ -142,8 +187,8 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
       const path = `${namespace}.${component}.${endpoint}` as EndpointPath;
       const parts: WorkerSetParts = {
         ...this.#parts,
-        onReady: () => this.#events.added?.(card),
-        prefillOf: (set) => this.#beside(set).find(({ role, model }) => role === 'prefill' && model !== undefined),
+        onReady: (set) => this.#tellReady(set),
+        prefillOf: (set) => this.#prefillBeside(set),
       };
       const opened = new WorkerSet(parts, { path, namespace, card, checksum });
       opened.setThresholds(this.thresholds.of(card.display_name));
@@ -167,6 +212,9 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     const { set, record } = gone;
     if (set === undefined) return;
     if (!this.#servesStill(set, record.id)) set.members.delete(record.id);
+    if (set instanceof AdapterSet) return this.#leave(set);
+    // An adapter can't be used without its base.
+    for (const adapter of this.#adapters) if (adapter.base === set && adapter.members.delete(record.id)) this.#unhost(adapter, record.id);
     if (set.members.size > 0) return;
     for (const [name, candidate] of this.#sets) if (candidate === set) this.#sets.delete(name);
     this.#index();
@@ -176,7 +224,22 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
     for (const waiting of this.#cards.values()) waiting.set ??= await this.#join(waiting.record, waiting.card);
   }
 
-  #servesStill(set: WorkerSet, id: InstanceId): boolean {
+  /** An adapter whose instance has left its base waits until it is back. */
+  #unhost(adapter: AdapterSet, id: InstanceId): void {
+    for (const entry of this.#cards.values()) if (entry.set === adapter && entry.record.id === id) entry.set = undefined;
+    this.#leave(adapter);
+  }
+
+  /** Takes an adapter away that nobody has any more. */
+  #leave(adapter: AdapterSet): void {
+    if (adapter.members.size > 0) return;
+    adapter[Symbol.dispose]();
+    this.#adapters.delete(adapter);
+    this.#index();
+    if (!this.#byName.has(adapter.card.display_name)) this.#events.removed?.(adapter.card.display_name);
+  }
+
+  #servesStill(set: WorkerSet | AdapterSet, id: InstanceId): boolean {
     for (const other of this.#cards.values()) if (other.set === set && other.record.id === id) return true;
     return false;
   }
@@ -188,8 +251,8 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   }
 
   #index(): void {
-    const byName = new Map<string, WorkerSet[]>();
-    for (const set of this.#sets.values()) {
+    const byName = new Map<string, OfferedSet[]>();
+    for (const set of this.#offered()) {
       for (const name of set.names) {
         const sets = byName.get(name);
         if (sets === undefined) byName.set(name, [set]);
@@ -200,4 +263,4 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   }
 }
 
-const offers = (set: WorkerSet, surface: Surface): boolean => surfacesOf(set.card.model_type).includes(surface);
+const offers = (set: OfferedSet, surface: Surface): boolean => surfacesOf(set.card.model_type).includes(surface);

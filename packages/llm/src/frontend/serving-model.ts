@@ -31,7 +31,9 @@ interface ReadyModel {
   /** Its first name; clients may have asked for an alias. */
   readonly name: string;
   readonly card: WireCard;
-  /** Checksum of the card, sent with every request. */
+  /** The adapter that its requests are for; its workers are those that have it loaded. */
+  readonly adapter?: string;
+  /** Checksum of the card, sent with every request; for an adapter, that of its base. */
   readonly cardChecksum: string;
   /** Sends requests as they are and yields raw wire values: for routes without a stream of tokens. */
   readonly raw: Client<WireRequest, unknown>;

@@ -23,6 +23,7 @@ import { inputOf, surfacesOf } from '../model/surfaces.ts';
 import type { Move } from './frontend-metrics.ts';
 import { modelParsers } from '../parsers/for-request.ts';
 import { routingOf } from './card-routing.ts';
+import { adapterOf } from './adapter-set.ts';
 import type { AnyModel } from './serving-model.ts';
 import { WireRequest } from './wire-request.ts';
 import type { ModelFileStore } from './model-files.ts';
@@ -64,6 +65,8 @@ export class WorkerSet implements AsyncDisposable {
   readonly created: number = Math.floor(Date.now() / 1000);
   /** The instances that published this card, each with its own: they differ in what a worker alone can know. */
   readonly members: Map<InstanceId, WireCard> = new Map();
+  /** The adapters that its workers have loaded, by their names, each with those that have it. */
+  readonly adapters: Map<string, ReadonlyMap<InstanceId, WireCard>> = new Map();
   /** Set once the model's files are loaded. */
   model: AnyModel | undefined;
   readonly #client: Client<TokenRequest | WireRequest, unknown>;
@@ -171,13 +174,25 @@ export class WorkerSet implements AsyncDisposable {
 
   /** The router's own choice among the members of this set; it knows itself who is overloaded, pinned or to be left out. */
   #kvPolicy(): RoutePolicy {
-    const isOurs = ({ id }: Instance): boolean => this.members.has(id);
     return {
       pick: async (request, candidates, call) => {
+        const able = this.#ableTo(request as TokenRequest | WireRequest);
+        const isOurs = ({ id }: Instance): boolean => able.has(id);
         const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
         return ((await this.#routing) as KvRouting).policy.pick(request, ours, call);
       },
     };
+  }
+
+  /** The members that can take a request: for an adapter, those that have it loaded. */
+  #ableTo(request: TokenRequest | WireRequest): ReadonlyMap<InstanceId, WireCard> {
+    const adapter = adapterOf(request, this.adapters);
+    if (adapter === undefined) return this.members;
+    const able = this.adapters.get(adapter);
+    if (able !== undefined && able.size > 0) return able;
+    throw new DynamoError('unavailable', `no worker of model '${this.card.display_name}' has the adapter '${adapter}'`, {
+      data: { endpoint: this.path, adapter },
+    });
   }
 
   /** Keeps to the members of this set, whoever else serves the endpoint, and to those that are not overloaded. */
@@ -185,7 +200,8 @@ export class WorkerSet implements AsyncDisposable {
     return this.#noting({
       pick: (request, candidates, call) => {
         const { excluded } = call as ShapedCall;
-        const isOurs = ({ id }: Instance): boolean => this.members.has(id) && excluded?.has(id) !== true;
+        const able = this.#ableTo(request as TokenRequest | WireRequest);
+        const isOurs = ({ id }: Instance): boolean => able.has(id) && excluded?.has(id) !== true;
         const ours = candidates.every(isOurs) ? candidates : candidates.filter(isOurs);
         if (ours.length === 0)
           throw new DynamoError('unavailable', `no worker of model '${this.card.display_name}' can be reached`, { data: { endpoint: this.path } });

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { float } from '@dynamo/runtime/internal';
+import { decodeModel, encodeModel, float } from '@dynamo/runtime/internal';
 import { expect, test } from 'vitest';
+import { adapterCard } from './adapter-card.ts';
 import { cardFromDirectory, slugOf } from './card.ts';
 import { cardChecksum } from './checksum.ts';
 
@@ -61,6 +62,19 @@ test('the card of a model of tensors is the one that the real registration write
     code: 'invalid_argument',
     message: "tensors: 'x' has the unknown datatype 'INT4'",
   });
+});
+
+test('the record of an adapter is the one that the real registration writes, member for member', async () => {
+  const row = (read('cards.json') as any[]).find((candidate) => candidate.name === 'lora').entries[0];
+  const base = await cardFromDirectory(tiny, { name: 'base', surfaces: ['chat'], aliases: ['b'], userData: 7 });
+  const card = adapterCard(base, { name: 'my-lora', slots: 2 });
+  const { namespace, component, endpoint } = row.value;
+  const record = encodeModel({ namespace, component, endpoint, id: 1n, card: { ...card }, suffix: card.slug });
+  expect(record.value.replaceAll(tiny, '<MODEL>')).toBe(JSON.stringify(row.value));
+  expect(`${record.bucket}/${encodeURIComponent(record.key).replaceAll('-', '%2D')}`).toBe(row.key.replace('<instance-hex>', '1'));
+  expect(decodeModel(record)).toEqual({ namespace, component, endpoint, id: 1n, card: JSON.parse(JSON.stringify(card)), suffix: 'my-lora' });
+  const sum = sums.find(({ name }) => name === 'my-lora');
+  expect(await cardChecksum(JSON.parse(JSON.stringify(card).replaceAll(tiny, '<MODEL>')))).toBe(sum?.mdcsum);
 });
 
 test("a template of the operator's own is named as such", async () => {

@@ -13,7 +13,7 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
   if (input === undefined) return { problem: `model_input '${String(raw['model_input'])}' is unknown` };
   const role = text('worker_type') ?? (type === 'Prefill' ? 'prefill' : 'aggregated');
   if (!roles.includes(role)) return { problem: `worker_type '${role}' comes with a later version` };
-  if (raw['lora'] !== undefined && raw['lora'] !== null) return { problem: 'LoRA adapters come with a later version' };
+  if ((raw['lora'] ?? null) !== null && typeof (raw['lora'] as { name?: unknown }).name !== 'string') return { problem: 'lora has no name' };
   const surfaces = surfacesOf(type);
   if (role !== 'prefill' && surfaces.length === 0) return { problem: `model_type '${type}' comes with a later version` };
   const refused = refusedSurfaces(input, surfaces);
@@ -32,7 +32,7 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
     aliases: Array.isArray(raw['aliases']) ? raw['aliases'].filter((alias) => typeof alias === 'string') : [],
     runtime_config: typeof raw['runtime_config'] === 'object' && raw['runtime_config'] !== null ? raw['runtime_config'] : {},
   };
-  for (const optional of ['prompt_formatter', 'chat_template_file', 'gen_config'] as const) {
+  for (const optional of ['prompt_formatter', 'chat_template_file', 'gen_config', 'lora'] as const) {
     if ((raw[optional] ?? null) === null) delete (card as Record<string, unknown>)[optional];
   }
   return { card: card as unknown as WireCard };

@@ -25,6 +25,8 @@ export interface WireCard {
   readonly model_input: string;
   readonly worker_type: string;
   readonly needs: readonly (readonly string[])[];
+  /** Only in the card of an adapter. */
+  readonly lora?: { readonly name: string; readonly max_gpu_lora_count?: number };
   readonly aliases?: readonly string[];
   readonly user_data?: unknown;
   readonly runtime_config: { readonly context_length?: number } & Readonly<Record<string, unknown>>;

@@ -12,6 +12,8 @@ export interface RequestModel {
   readonly name: string;
   readonly eosTokenIds: readonly number[];
   readonly cardChecksum: string;
+  /** The adapter that the request is for. */
+  readonly adapter?: string;
   /** Names of the parsers that the card sets (spec llm 6). */
   readonly toolParser?: string;
   readonly reasoningParser?: string;
@@ -35,7 +37,7 @@ export function engineRequest(request: AnyRequest, model: RequestModel): Omit<To
     eosTokenIds: ignoreEos ? none : model.eosTokenIds,
     cardChecksum: model.cardChecksum,
     annotations: request.nvext?.annotations ?? none,
-    routing: routingOf(request),
+    routing: routingOf(request, model.adapter),
     ...(extra === undefined ? {} : { extra }),
   };
 }

@@ -7,10 +7,10 @@ import type { NvExt } from './nvext.ts';
  *
  * A priority also says how far ahead of others the request may jump in a router's queue; a negative one does not jump.
  */
-export function routingOf(request: CommonRequest & { nvext?: NvExt | null }): Readonly<Record<string, unknown>> {
+export function routingOf(request: CommonRequest & { nvext?: NvExt | null }, adapter?: string): Readonly<Record<string, unknown>> {
   const nvext = request.nvext ?? undefined;
   const salt = cacheSalt(request);
-  if (nvext === undefined && salt === undefined) return none;
+  if (nvext === undefined && salt === undefined && adapter === undefined) return none;
   const routing: Record<string, unknown> = {};
   const put = (name: string, value: unknown): void => {
     if (value !== undefined && value !== null) routing[name] = value;
@@ -22,6 +22,7 @@ export function routingOf(request: CommonRequest & { nvext?: NvExt | null }): Re
   put('dp_rank', nvext?.dp_rank);
   put('prefill_dp_rank', nvext?.prefill_dp_rank);
   put('expected_output_tokens', hints?.osl);
+  put('lora_name', adapter);
   put('cache_salt', salt);
   put('priority_jump', jumpOf(hints?.priority ?? undefined, hints?.latency_sensitivity ?? undefined));
   put('strict_priority', hints?.strict_priority);

@@ -6,6 +6,9 @@ import { shareCard } from '../model/share-card.ts';
 import type { Engine } from './engine.ts';
 import type { Tensors } from '../model/tensor-types.ts';
 import { tensorHandler } from './tensors.ts';
+import { addLora } from './lora/add-lora.ts';
+import { Adapters } from './lora/adapters.ts';
+import { RunningRequests } from './running-requests.ts';
 import { encodeEngineOutput } from '@dynamo/kv-router/internal';
 import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 
@@ -24,6 +27,22 @@ export interface ServeModelOptions extends CardOptions {
    * own event socket. Without it nothing is told, and routers guess.
    */
   events?: 'native' | NonNullable<KvPublisherOptions['source']>;
+  /**
+   * Has adapters loaded and unloaded from outside: by the endpoints `load_lora`, `unload_lora` and `list_loras` beside the model's
+   * own, and by the status server. The engine finds the adapter of a request as `routing.lora_name`.
+   */
+  lora?: {
+    /** Has the engine take an adapter up; an error refuses it. `path` is a folder, `id` the number that stands for the name. */
+    load?: (adapter: { readonly name: string; readonly id: number; readonly path: string }) => Promise<void> | void;
+    /** Has the engine let an adapter go, once none of its requests runs. */
+    unload?: (adapter: { readonly name: string; readonly id: number; readonly path: string }) => Promise<void> | void;
+    /** How many adapters the engine keeps on its GPU at once, for frontends to know. */
+    slots?: number;
+    /** Folder in which downloaded adapters are kept; by default `DYN_LORA_PATH`, else `~/.cache/dynamo_loras`. */
+    cache?: string;
+    /** Who finds adapters of further URI schemes, by scheme: `{ gs: … }` for `gs://…`. `download` fills a folder and gives its path. */
+    sources?: Readonly<Record<string, { exists(uri: string): Promise<boolean>; download(uri: string, folder: string): Promise<string> }>>;
+  };
   /** Request that shows whether the engine works; see `ServeOptions` of the runtime. */
   healthCheck?: unknown;
   /** Aborting it withdraws the model. */
@@ -41,6 +60,13 @@ export interface ServedModel extends Served {
    * Aborting the signal ends the wait with its reason, and the model stays paused.
    */
   drain(options?: { signal?: AbortSignal }): Promise<void>;
+  /**
+   * Offers an adapter of the model under its own name, from a folder or a URI (`file://`, `s3://`, `hf://`). Disposing withdraws it and
+   * settles when none of its requests runs any more.
+   *
+   * @throws DynamoError `invalid_argument` when the name is taken or the folder holds no adapter, `not_found` when there is none.
+   */
+  addLora(lora: { name: string; path: string }): Promise<AsyncDisposable>;
 }
 
 /** Serves the engine and then publishes its card, so that a frontend that sees the card reaches the engine. */
@@ -49,13 +75,23 @@ export async function serveModel(runtime: DistributedRuntime, options: ServeMode
   const folder = options.input === 'tensor' ? options.model : await folderOf(options.model, options.signal);
   const card = await cardFromDirectory(folder, options, options.model);
   const running = new RunningRequests();
+  const env = process.env;
+  const adapters = new Adapters({ runtime, options: options.lora ?? {}, env });
   await using undo = new AsyncDisposableStack();
-  const served = undo.use(await runtime.serve(path, running.counting(handlerOf(options)), healthCheck === undefined ? {} : { healthCheck }));
+  const served = undo.use(
+    await runtime.serve(path, running.counting(adapters.guarding(handlerOf(options))), healthCheck === undefined ? {} : { healthCheck }),
+  );
   const { id, namespace, component, endpoint } = served.instance;
   const kv = events === undefined ? undefined : undo.use(await openEvents(runtime, path, { events, blockSize: card.kv_cache_block_size }));
-  const shared = undo.use(shareCard(runtime, served.instance, card, process.env));
+  const shared = undo.use(shareCard(runtime, served.instance, card, env));
   undo.use(await runtime.discovery.put(encodeModel({ id, namespace, component, endpoint, card: { ...shared.card } })));
-  return ownedModel(runtime, { served, kv, running, kept: undo.move(), signal: options.signal });
+  adapters.attach(served.instance, shared.card);
+  undo.use(adapters);
+  if (options.lora !== undefined) {
+    const { serveAdapterEndpoints } = await import('./lora/endpoints.ts');
+    undo.use(await serveAdapterEndpoints(runtime, served.instance, { adapters, env }));
+  }
+  return ownedModel(runtime, { served, kv, running, adapters, kept: undo.move(), signal: options.signal });
 }
 
 /** A folder as it is; what is none and may be the name of a model is fetched. */
@@ -77,9 +113,17 @@ function ownedModel(
     served,
     kv,
     running,
+    adapters,
     kept,
     signal,
-  }: { served: Served; kv: KvPublisher | undefined; running: RunningRequests; kept: AsyncDisposableStack; signal: AbortSignal | undefined },
+  }: {
+    served: Served;
+    kv: KvPublisher | undefined;
+    running: RunningRequests;
+    adapters: Adapters;
+    kept: AsyncDisposableStack;
+    signal: AbortSignal | undefined;
+  },
 ): ServedModel {
   const close = async (): Promise<void> => {
     signal?.removeEventListener('abort', onAbort);
@@ -103,6 +147,7 @@ function ownedModel(
       await served.pause();
       await running.idle(options.signal);
     },
+    addLora: (lora) => addLora(adapters, lora),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   };
   const ownership = runtime.own(model);
@@ -113,51 +158,6 @@ function ownedModel(
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
   return model;
-}
-
-/** Counts the requests that a handler is at. */
-class RunningRequests {
-  count = 0;
-  readonly #waiting = new Set<() => void>();
-
-  /** The same handler, counted from its first pull to its end. */
-  counting(handler: Handler<never, unknown>): Handler<never, unknown> {
-    return (request, context) => {
-      const answer = handler(request, context);
-      const enter = (): void => void this.count++;
-      const leave = (): void => this.#leave();
-      return itemsOf(async function* () {
-        enter();
-        try {
-          yield* batchesOf(answer);
-        } finally {
-          leave();
-        }
-      });
-    };
-  }
-
-  /** Settles when there are none. */
-  async idle(signal?: AbortSignal): Promise<void> {
-    if (this.count === 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const settle = (end: () => void) => (): void => {
-        this.#waiting.delete(onIdle);
-        signal?.removeEventListener('abort', onAbort);
-        end();
-      };
-      const onIdle = settle(resolve);
-      const onAbort = settle(() => reject(signal?.reason as Error));
-      this.#waiting.add(onIdle);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      if (signal?.aborted === true) onAbort();
-    });
-  }
-
-  #leave(): void {
-    if (--this.count > 0) return;
-    for (const settle of [...this.#waiting]) settle();
-  }
 }
 
 /** Engines that get no token ids, and those that make vectors, speak the wire's own values (spec llm 2.6, 2.7). */

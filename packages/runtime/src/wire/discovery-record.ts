@@ -13,6 +13,8 @@ export interface EndpointIdentity {
 /** A model card as discovery carries it (spec runtime-wire 3.1). */
 export interface ModelRecord extends EndpointIdentity {
   readonly card: Readonly<Record<string, unknown>>;
+  /** Sets the card of one of the worker's adapters apart from that of its model. */
+  readonly suffix?: string;
 }
 
 /** `{ns}/{comp}/{ep}/{id hex}`: the key of an instance and of its model card. */
@@ -58,9 +60,10 @@ export function decodeInstance(record: DiscoveryRecord): Instance | undefined {
 
 /** Writes a model card's record. */
 export function encodeModel(model: ModelRecord): DiscoveryRecord {
-  const { namespace, component, endpoint, id, card } = model;
-  const value = encodeJsonText({ type: 'Model', namespace, component, endpoint, instance_id: id, card_json: card });
-  return { bucket: 'v1/mdc', key: instanceKey(model), value };
+  const { namespace, component, endpoint, id, card, suffix } = model;
+  const named = suffix === undefined ? {} : { model_suffix: suffix };
+  const value = encodeJsonText({ type: 'Model', namespace, component, endpoint, instance_id: id, card_json: card, ...named });
+  return { bucket: 'v1/mdc', key: suffix === undefined ? instanceKey(model) : `${instanceKey(model)}/${suffix}`, value };
 }
 
 /** Reads a model card's record; undefined when it is none. */
@@ -69,7 +72,8 @@ export function decodeModel(record: DiscoveryRecord): ModelRecord | undefined {
   const identity = readIdentity(raw);
   const card = readWireObject(raw?.['card_json']);
   if (raw?.['type'] !== 'Model' || identity === undefined || card === undefined) return undefined;
-  return { ...identity, card };
+  const suffix = readWireText(raw['model_suffix']);
+  return { ...identity, card, ...(suffix === undefined ? {} : { suffix }) };
 }
 
 function readIdentity(raw: Record<string, unknown> | undefined): EndpointIdentity | undefined {
