@@ -106,7 +106,7 @@ async function startHttp(
 ): Promise<{ url: string } & AsyncDisposable> {
   const { port, env, args: more = [], limitMs = 40_000 } = options;
   const child = spawn(what.command, [...what.args, '--http-host', '127.0.0.1', '--http-port', String(port), ...more], {
-    env: { ...process.env, ...env, HF_HUB_OFFLINE: '1' },
+    env: { ...process.env, HF_HUB_OFFLINE: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = lastWords(child);

@@ -32,7 +32,7 @@ const files = ({ model_info: info, tokenizer, prompt_formatter: prompt, gen_conf
   generation?.hf_generation_config_json,
 ];
 
-test('with a status server a card has URLs, and a frontend answers from them when the folder is gone', async () => {
+test('with a status server a card has URLs, and a frontend answers from them until the model is withdrawn', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'dynamo-model-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   await cp(tiny, folder, { recursive: true });

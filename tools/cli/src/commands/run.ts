@@ -4,7 +4,7 @@ import { askModels, inputOf } from '../ask/ask-models.ts';
 import { engines } from '../engines/index.ts';
 import { frontendOptions } from '../frontend-options.ts';
 import { openLog } from '../log.ts';
-import { modelFolder } from '../model-folder.ts';
+import { fetchNamedModel, modelFolder } from '../model-folder.ts';
 import type { Settings } from '../settings.ts';
 import { connectOptions } from './frontend.ts';
 
@@ -25,6 +25,7 @@ export async function runRun(settings: Settings): Promise<number> {
 async function engineOf(settings: Settings): Promise<FrontendOptions['engine']> {
   const { engine } = settings.run;
   if (engine === undefined) return undefined;
-  const { path, name } = modelFolder(settings);
+  const { path: given, name } = modelFolder(settings);
+  const path = (await fetchNamedModel(settings.modelPath)) ?? given;
   return { model: path, name, run: await engines[engine]({ modelPath: path, delayMs: settings.worker.delayMs }) };
 }

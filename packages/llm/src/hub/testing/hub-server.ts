@@ -76,18 +76,27 @@ export async function startHub(repos: Readonly<Record<string, HubRepo>>): Promis
       void response
         .writeHead(status, { 'x-error-code': code, 'x-error-message': message, 'content-type': 'application/json' })
         .end(JSON.stringify({ error: message }));
-    const info = /^\/api\/models\/(.+?)(?:\/revision\/(.+))?$/.exec(url);
+    const tree = /^\/api\/models\/(.+?)\/tree\/(.+)$/.exec(url);
+    const info = tree !== null ? null : /^\/api\/models\/(.+?)(?:\/revision\/(.+))?$/.exec(url);
     const file = /^\/(.+?)\/resolve\/([^/]+)\/(.+)$/.exec(url);
-    const [, name = '', revision = 'main', path = ''] = info ?? file ?? [];
+    const [, name = '', revision = 'main', path = ''] = tree ?? info ?? file ?? [];
     const repo = hub.repos.get(name);
     const signed = request.headers.authorization;
     if (repo === undefined) return refuse(signed === undefined ? 401 : 404, 'RepoNotFound', 'Repository not found');
     if (repo.token !== undefined && signed !== `Bearer ${repo.token}`) {
-      if (repo.gated === true && info === null)
+      if (repo.gated === true && file !== null)
         return refuse(signed === undefined ? 401 : 403, 'GatedRepo', `Access to model ${name} is restricted.`);
       if (repo.gated !== true) return refuse(signed === undefined ? 401 : 404, 'RepoNotFound', 'Repository not found');
     }
     if (!['main', repo.sha, ...(repo.revisions ?? [])].includes(revision)) return refuse(404, 'RevisionNotFound', `Invalid rev id: ${revision}`);
+    if (tree !== null) {
+      const entries = Object.entries(repo.files).map(([name, content]) => {
+        const bytes = bytesOf(content);
+        const lfs = { oid: sha256(bytes), size: bytes.length, pointerSize: 130 };
+        return { type: 'file', path: name, oid: gitHash(bytes), size: bytes.length, ...(repo.large?.includes(name) === true ? { lfs } : {}) };
+      });
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(entries));
+    }
     if (info !== null) {
       const siblings = Object.keys(repo.files).map((rfilename) => ({ rfilename }));
       return void response
