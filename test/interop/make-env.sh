@@ -13,7 +13,7 @@ begin() {
 pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 5 "$@"; }
 
 if begin .venv; then
-  pip ai-dynamo-runtime==1.6.1 transformers pyzmq msgspec msgpack uvloop aiohttp prometheus_client 'kubernetes<33,>=32.0.1' redis zstandard xxhash requests
+  pip ai-dynamo-runtime==1.6.1 transformers pyzmq msgspec msgpack uvloop aiohttp prometheus_client 'kubernetes<33,>=32.0.1' redis zstandard xxhash requests jinja2==3.1.6
   # Not all that it asks for is to be had; what its frontend imports is listed above.
   pip --no-deps ai-dynamo==1.6.1
   "$venv/bin/python" -c 'import dynamo.runtime, dynamo.llm.exceptions, dynamo.frontend, uvloop'

@@ -10,6 +10,8 @@ import { textFilters } from './text.ts';
 
 /** Applies another filter, or looks up an attribute, for each item. */
 const map: Filter = (value, args, named) => {
+  // What is false as a condition has no items, whatever the arguments are (Jinja2 3.1.6).
+  if (!truthy(value)) return new Generator([]);
   if (args.length === 0) {
     const attribute = named?.get('attribute');
     if (attribute === undefined) throw new TemplateError('map requires a filter argument');

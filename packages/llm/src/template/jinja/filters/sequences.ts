@@ -114,6 +114,8 @@ function sum(value: unknown, attribute: unknown, start: unknown = 0): unknown {
 /** Keeps or drops the items that pass a test; without one, those that are true. */
 function choose(keep: boolean, byAttribute: boolean): Filter {
   return (value, args, named) => {
+    // What is false as a condition has no items, whatever the arguments are (Jinja2 3.1.6).
+    if (!truthy(value)) return new Generator([]);
     if (byAttribute && args.length === 0) throw new TemplateError('Missing parameter for attribute name');
     const [name, ...rest] = byAttribute ? args.slice(1) : args;
     const test = name === undefined ? truthy : tests.get(textOf(name, 'test name'));
