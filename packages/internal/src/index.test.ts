@@ -24,6 +24,8 @@ test('the door shows these values and no others', () => {
     'RadixTree',
     'ReadOperation',
     'ReadableOperation',
+    'VirtualConnectorClient',
+    'VirtualConnectorCoordinator',
     'WritableOperation',
     'WriteOperation',
     'adaptLogitsProcessor',

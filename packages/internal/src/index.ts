@@ -62,7 +62,7 @@ export type {
   WireDescriptor,
 } from '@dynamo/multimodal/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
-export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId } from '@dynamo/runtime';
+export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId, LogFields, Logger } from '@dynamo/runtime';
 export type { CardOptions, LogitsProcessor, Tensors } from '@dynamo/llm';
 export { MockEngine } from './mock/mock-engine.ts';
 export type { EngineLoad } from './mock/mock-engine.ts';
@@ -76,3 +76,7 @@ export type { MockTiming, ProfileTables } from './mock/timing.ts';
 export { readMockLaunch } from './mock/launch-options.ts';
 export type { MockLaunch } from './mock/launch-options.ts';
 export type { WireEngine, WireLaunch, WireTiming } from './mock/wire/launch-config.ts';
+export { VirtualConnectorClient } from './planner/client.ts';
+export { VirtualConnectorCoordinator } from './planner/coordinator.ts';
+export type { CoordinatorOptions } from './planner/coordinator.ts';
+export type { ConnectorHost, PlannerDecision } from './planner/decision.ts';

@@ -1,3 +1,4 @@
+import { DynamoError } from '../error.ts';
 import type { DiscoveryChange, DiscoveryQuery, DiscoveryRecord } from './discovery.ts';
 
 /** Whether a key lies under a query's prefix: equal to it or going on with a slash. */
@@ -21,4 +22,13 @@ export function isRecord(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Only plain values are written over: a record has one owner.
+ *
+ * @throws DynamoError `invalid_argument` for records of other buckets.
+ */
+export function checkValue({ bucket, key }: DiscoveryRecord): void {
+  if (bucket !== 'values') throw new DynamoError('invalid_argument', `discovery key '${bucket}/${key}' is no plain value`, { data: { key } });
 }

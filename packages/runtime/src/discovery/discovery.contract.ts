@@ -97,4 +97,36 @@ export function discoveryContract(contract: DiscoveryContract): void {
     for (const key of keys) await a.put(record(key));
     expect((await b.list({ bucket: 'v1/instances' })).map((found) => found.key).sort()).toEqual(keys.toSorted());
   });
+
+  const value = (key: string, text: string): DiscoveryRecord => ({ bucket: 'values', key: `v1/${key}`, value: text });
+
+  check('a plain value is written over by anybody, and goes with who wrote it last', async ({ a, b }) => {
+    const values = async (prefix: string): Promise<string[]> =>
+      (await b.list({ bucket: 'values', prefix })).map((found) => `${found.key}=${found.value}`).sort();
+    await a.put(record('n/c/e/1'));
+    await a.set(value('n/planner/decision_id', '0'));
+    await a.set(value('n/planner/workers', 'abc'));
+    await a.set(value('n/planner2/workers', '9'));
+    expect(await values('v1/n/planner')).toEqual(['v1/n/planner/decision_id=0', 'v1/n/planner/workers=abc']);
+    await a.set(value('n/planner/decision_id', '1'));
+    await b.set(value('n/planner/workers', ''));
+    expect(await values('v1/n/planner')).toEqual(['v1/n/planner/decision_id=1', 'v1/n/planner/workers=']);
+    await a[Symbol.asyncDispose]();
+    expect(await values('v1/n/planner')).toEqual(['v1/n/planner/workers=']);
+    await expect(b.set(record('n/c/e/1'))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  check('a watch of plain values sees each that stands', async ({ a, b }) => {
+    const stop = new AbortController();
+    const watch = b.watch({ bucket: 'values', prefix: 'v1//planner' }, { signal: stop.signal })[Symbol.asyncIterator]();
+    expect((await watch.next()).value).toEqual({ type: 'snapshot', records: [] });
+    for (const text of ['7', '8', 'x']) {
+      await a.set(value('/planner/decision_id', text));
+      expect((await watch.next()).value).toEqual({ type: 'put', record: value('/planner/decision_id', text) });
+    }
+    await a[Symbol.asyncDispose]();
+    expect((await watch.next()).value).toEqual({ type: 'delete', bucket: 'values', key: 'v1//planner/decision_id' });
+    stop.abort();
+    expect(await watch.next()).toEqual({ value: undefined, done: true });
+  });
 }

@@ -1,7 +1,10 @@
 import type { InstanceId } from '../endpoint/instance.ts';
 
-/** The four kinds of record, named as their key prefixes are (spec runtime-wire 3). */
-export type Bucket = 'v1/instances' | 'v1/mdc' | 'v1/event_channels' | 'v1/event_sources';
+/**
+ * The four kinds of record, named as their key prefixes are (spec runtime-wire 3), and `values`: plain texts under keys
+ * that are whole paths, such as a planner's decisions (spec planner 1).
+ */
+export type Bucket = 'v1/instances' | 'v1/mdc' | 'v1/event_channels' | 'v1/event_sources' | 'values';
 
 /** One entry: `key` without the bucket and its slash, `value` as the exact JSON text on the wire. */
 export interface DiscoveryRecord {
@@ -29,6 +32,8 @@ export interface Discovery extends AsyncDisposable {
   readonly instanceId: InstanceId;
   /** Publishes a record and keeps it alive; disposing the result withdraws it. A key that exists already fails with `invalid_argument`. */
   put(record: DiscoveryRecord): Promise<AsyncDisposable>;
+  /** Writes a record of the bucket `values` over whatever is there, whoever wrote that; it goes with this runtime. */
+  set(record: DiscoveryRecord): Promise<void>;
   list(query: DiscoveryQuery): Promise<readonly DiscoveryRecord[]>;
   /** Snapshot first, then changes, until the signal aborts (then the iteration ends). */
   watch(query: DiscoveryQuery, options: { signal: AbortSignal }): AsyncIterable<DiscoveryChange>;

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
 import type { Discovery, DiscoveryChange, DiscoveryQuery } from '../discovery.ts';
+import { checkValue } from '../changes.ts';
 import { follow } from '../follow.ts';
 import { type EtcdAccess, EtcdConnection } from './connection.ts';
 import { fromConnectError, fromEtcdError } from './errors.ts';
@@ -72,6 +73,10 @@ export async function etcd(options: { etcd: EtcdOptions; log: Logger }): Promise
     instanceId: lease,
     lost: lost.promise,
     put: (record) => registrations.put(record),
+    async set(record) {
+      checkValue(record);
+      await registrations.set(record);
+    },
     async list(query) {
       try {
         const { entries } = await connection.read(rangeOf(query));

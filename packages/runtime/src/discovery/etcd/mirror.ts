@@ -4,7 +4,7 @@ import type { Logger } from '../../log.ts';
 import type { DiscoveryQuery, DiscoveryRecord } from '../discovery.ts';
 import type { Tidings } from '../follow.ts';
 import type { EntryChange, EtcdConnection } from './connection.ts';
-import { type RecordReader, rangeOf } from './records.ts';
+import { keyOf, type RecordReader, rangeOf } from './records.ts';
 
 /** What a mirror needs. */
 export interface MirrorParts {
@@ -93,7 +93,7 @@ export class Mirror implements Tidings, AsyncDisposable {
     for (const change of changes) {
       const found = this.#parts.read(change, this.#query);
       if (found !== undefined && !change.deleted) this.#records.set(found.key, found);
-      else this.#records.delete(change.key.toString().slice(this.#query.bucket.length + 1));
+      else this.#records.delete(keyOf(this.#query.bucket, change.key.toString()));
     }
     this.#ring();
   }

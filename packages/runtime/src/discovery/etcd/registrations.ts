@@ -23,6 +23,8 @@ export interface RegistrationParts {
 interface Registration {
   readonly path: string;
   readonly value: string;
+  /** A plain value: whoever writes later wins, also while it is put back. */
+  readonly yields?: true;
 }
 
 /** How long to wait before doing again what has failed, in milliseconds. */
@@ -61,6 +63,20 @@ export class Registrations {
     return { [Symbol.asyncDispose]: () => (withdrawn ??= this.#withdraw(registration)) };
   }
 
+  /** Writes a plain value; see `Discovery.set`. */
+  async set(record: DiscoveryRecord): Promise<void> {
+    const registration: Registration = { path: pathOf(record), value: record.value, yields: true };
+    await this.#inTurn(registration.path, async () => {
+      if (this.#stop.signal.aborted) throw new DynamoError('unavailable', 'the runtime has left discovery');
+      try {
+        await this.#onLease(() => this.#parts.connection.put(registration.path, registration.value, this.#parts.lease));
+      } catch (error) {
+        throw this.#told(error, `could not set '${registration.path}'`);
+      }
+      this.#own.set(registration.path, registration);
+    });
+  }
+
   /** Etcd does not know our lease any more: grants it anew and puts everything back. */
   restore(): void {
     this.#lost = true;
@@ -79,14 +95,19 @@ export class Registrations {
   }
 
   /** Creates a key. One that hangs on our lease already is our own: an answer was lost, or an earlier withdrawal failed. */
-  async #create({ path, value }: Registration): Promise<void> {
-    const { connection, lease, ttlSeconds } = this.#parts;
-    const attempt = async (): Promise<void> => {
+  async #create({ path, value, yields }: Registration): Promise<void> {
+    const { connection, lease } = this.#parts;
+    await this.#onLease(async () => {
       const held = await connection.create(path, value, lease);
-      if (held === undefined) return;
+      if (held === undefined || yields === true) return;
       if (held.lease !== lease) throw existing(path);
       if (held.value.toString() !== value) await connection.put(path, value, lease);
-    };
+    });
+  }
+
+  /** Does what needs the lease; when etcd has lost that, once more with the lease granted anew. */
+  async #onLease(attempt: () => Promise<void>): Promise<void> {
+    const { connection, lease, ttlSeconds } = this.#parts;
     try {
       await attempt();
     } catch (error) {

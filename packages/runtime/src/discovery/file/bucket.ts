@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { InstanceId } from '../../endpoint/instance.ts';
 import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
 import { isRecord } from '../changes.ts';
@@ -11,6 +12,8 @@ import { keyOf, temporaryPrefix } from './names.ts';
 interface Seen {
   readonly mtimeMs: number;
   readonly size: number;
+  /** A value that is written over is another file of perhaps the same time and size. */
+  readonly ino: number;
   readonly record: DiscoveryRecord | undefined;
 }
 
@@ -101,11 +104,11 @@ export class BucketFolder implements Disposable {
       const found = await stat(path).catch(ignoreMissing);
       if (found === undefined || this.#isOld(found)) return undefined;
       // A heartbeat moves the time and nothing else; records never change in place without changing their time too.
-      if (seen !== undefined && seen.mtimeMs === found.mtimeMs && seen.size === found.size) return seen.record;
+      if (seen !== undefined && seen.mtimeMs === found.mtimeMs && seen.size === found.size && seen.ino === found.ino) return seen.record;
       const value = found.isFile() && found.size <= maxRecordBytes ? await readFile(path, 'utf8').catch(ignoreMissing) : '';
       if (value === undefined) return undefined;
-      const record = isRecord(value) ? { bucket: this.#bucket, key, value } : undefined;
-      this.#cache.set(name, { mtimeMs: found.mtimeMs, size: found.size, record });
+      const record = isRecord(value) ? { bucket: this.#bucket, key, value: this.#bucket === 'values' ? unwrapped(value) : value } : undefined;
+      this.#cache.set(name, { mtimeMs: found.mtimeMs, size: found.size, ino: found.ino, record });
       if (record === undefined) return this.#complain(name, { bytes: found.size }, 'ignored a discovery file that is no record');
       this.#complained.delete(name);
       return record;
@@ -126,6 +129,11 @@ export class BucketFolder implements Disposable {
     this.#log.warn({ file: name, bucket: this.#bucket, ...fields }, message);
   }
 }
+
+/** A plain value as the file of a record, so that whoever reads the folder finds what it knows. */
+export const wrapped = (value: string, writer: InstanceId): string => JSON.stringify({ type: 'Value', writer: writer.toString(16), value });
+
+const unwrapped = (content: string): string => String((JSON.parse(content) as { value?: unknown }).value ?? '');
 
 /** Makes a bucket's folder. */
 export const makeFolder = async (path: string): Promise<void> => {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { link, unlink, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DynamoError } from '../../error.ts';
 import type { Logger } from '../../log.ts';
-import { matches } from '../changes.ts';
+import { checkValue, matches } from '../changes.ts';
 import type { Bucket, Discovery, DiscoveryQuery, DiscoveryRecord } from '../discovery.ts';
 import { follow } from '../follow.ts';
-import { BucketFolder, fromFileError, ignoreMissing, makeFolder } from './bucket.ts';
+import { BucketFolder, fromFileError, ignoreMissing, makeFolder, wrapped } from './bucket.ts';
 import type { OpenNotices } from './folder-watch.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { fileNameOf, temporaryPrefix } from './names.ts';
@@ -17,6 +17,7 @@ export const defaultTtlMs = 10_000;
 /** Discovery through files in a folder that all processes share; needs no server. */
 export async function file(options: { root: string; log: Logger; ttlMs?: number; notices?: OpenNotices }): Promise<Discovery> {
   const ttlMs = options.ttlMs ?? defaultTtlMs;
+  const instanceId = randomBytes(8).readBigUInt64BE();
   const beatMs = Math.max(1_000, ttlMs / 3);
   await using undo = new AsyncDisposableStack();
   const heartbeat = undo.use(startHeartbeat(Math.min(beatMs, ttlMs / 3)));
@@ -42,7 +43,6 @@ export async function file(options: { root: string; log: Logger; ttlMs?: number;
   });
   const own = new Set<() => Promise<void>>();
   undo.defer(async () => void (await Promise.all([...own].map((withdraw) => withdraw()))));
-  const kept = undo.move();
 
   async function put(record: DiscoveryRecord): Promise<AsyncDisposable> {
     const opened = await folder(record.bucket);
@@ -63,10 +63,34 @@ export async function file(options: { root: string; log: Logger; ttlMs?: number;
     return { [Symbol.asyncDispose]: withdraw };
   }
 
+  const values = new Map<string, string>();
+  // What one key is set to is written in turn: the last one set stands, in the file and with the heartbeat.
+  let setting: Promise<void> = Promise.resolve();
+  undo.defer(async () => {
+    await setting.catch(() => {});
+    for (const [path, content] of values) {
+      await heartbeat.release(path);
+      // What somebody has written over is theirs.
+      if ((await readFile(path, 'utf8').catch(ignoreMissing)) === content) await unlink(path).catch(ignoreMissing);
+    }
+  });
+  const kept = undo.move();
+
+  async function set(record: DiscoveryRecord): Promise<void> {
+    checkValue(record);
+    const opened = await folder(record.bucket);
+    const path = join(opened.path, fileNameOf(record.key));
+    const content = wrapped(record.value, instanceId);
+    await replace(opened.path, path, content);
+    values.set(path, content);
+    await heartbeat.keep(path, content);
+  }
+
   return {
-    instanceId: randomBytes(8).readBigUInt64BE(),
+    instanceId,
     lost: new Promise<never>(() => {}),
     put,
+    set: (record) => (setting = setting.catch(() => {}).then(() => set(record))),
     async list(query) {
       return (await (await folder(query.bucket)).list()).filter((record) => matches(query, record.key));
     },
@@ -116,6 +140,18 @@ function patient(folder: BucketFolder, log: Logger, query: DiscoveryQuery): () =
     }
     return last;
   };
+}
+
+/** Written aside and moved over what is there. */
+async function replace(directory: string, path: string, content: string): Promise<void> {
+  const temporary = join(directory, `${temporaryPrefix}${randomBytes(8).toString('hex')}`);
+  try {
+    await writeFile(temporary, content, { mode: 0o644 });
+    await rename(temporary, path);
+  } catch (cause) {
+    await unlink(temporary).catch(ignoreMissing);
+    throw fromFileError(cause, directory);
+  }
 }
 
 /** Written aside and linked into place: a reader never sees half a record, and of two writers one fails. */

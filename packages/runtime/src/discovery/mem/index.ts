@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { DynamoError } from '../../error.ts';
-import { matches } from '../changes.ts';
+import { checkValue, matches } from '../changes.ts';
 import type { Discovery, DiscoveryQuery, DiscoveryRecord } from '../discovery.ts';
 import { follow } from '../follow.ts';
 
@@ -17,6 +17,12 @@ export class MemStore {
     return () => {
       if (this.#records.get(path) === record && this.#records.delete(path)) this.#tell();
     };
+  }
+
+  /** Puts a record over what is there; the result takes this one away again. */
+  set(record: DiscoveryRecord): () => void {
+    this.#records.delete(`${record.bucket}/${record.key}`);
+    return this.add(record);
   }
 
   list(query: DiscoveryQuery): DiscoveryRecord[] {
@@ -36,6 +42,7 @@ export class MemStore {
 /** Discovery inside one process; nothing outlives it. */
 export function mem(store: MemStore = new MemStore()): Discovery {
   const own = new Set<() => void>();
+  const values = new Map<string, () => void>();
   return {
     instanceId: randomBytes(8).readBigUInt64BE(),
     lost: new Promise<never>(() => {}),
@@ -49,13 +56,18 @@ export function mem(store: MemStore = new MemStore()): Discovery {
         },
       };
     },
+    async set(record) {
+      checkValue(record);
+      values.set(record.key, store.set(record));
+    },
     async list(query) {
       return store.list(query);
     },
     watch: (query, options) => follow(store, async () => store.list(query), options),
     async [Symbol.asyncDispose]() {
-      for (const remove of own) remove();
+      for (const remove of [...own, ...values.values()]) remove();
       own.clear();
+      values.clear();
     },
   };
 }
