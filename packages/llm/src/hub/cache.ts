@@ -28,7 +28,7 @@ export class ModelCache {
     const named = await readFile(join(this.#folder, 'refs', revision), 'utf8').catch(() => undefined);
     const folder = this.snapshot(named?.trim() || revision);
     const files = await readdir(folder).catch(() => undefined);
-    if (files?.includes('config.json') !== true && files?.includes('params.json') !== true) return undefined;
+    if (files === undefined || !configurations.some((name) => files.includes(name))) return undefined;
     return !weights || (await hasWeights(folder, files)) ? folder : undefined;
   }
 
@@ -47,6 +47,9 @@ export class ModelCache {
     await replace(path, (draft) => symlink(relative(dirname(path), this.blob(etag)), draft));
   }
 }
+
+/** What a whole model, or a whole adapter, has one of. */
+const configurations: readonly string[] = ['config.json', 'params.json', 'adapter_config.json'];
 
 /** Others see the old file or the new one, never half of it. */
 async function replace(path: string, write: (draft: string) => Promise<void>): Promise<void> {

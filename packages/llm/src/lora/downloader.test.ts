@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LoraDownloader } from './downloader.ts';
 import { signGet } from './sigv4.ts';
+import { startHub } from '../hub/testing/hub-server.ts';
 import { openStore, type Store } from './testing/store.ts';
 
 let stack: AsyncDisposableStack;
@@ -116,7 +117,7 @@ test('a store that falls silent, and one that takes too long, are given up', asy
 test('what is no adapter, leads out of its folder or is not there is refused', async () => {
   const refused = (given: string, code: string, message: string, env: Record<string, string> = {}): Promise<void> =>
     expect(downloader(env).downloadIfNeeded(given)).rejects.toMatchObject({ code, message: `Download failed: ${message}` });
-  await refused(uri, 'not_found', `no objects at ${uri}`);
+  await refused(uri, 'not_found', `LoRA ${uri} not found in any source`);
   store.objects.set('team a/ü/adapter_config.json', Buffer.from('{}'));
   await refused(uri, 'invalid_argument', 'what was downloaded is not a valid LoRA: expected adapter_config.json and adapter weights');
   store.objects.set('team a/ü/../../../escaped', Buffer.from('x'));
@@ -146,6 +147,27 @@ test('a folder on this machine is given as it is; a broken entry of the cache is
   const path = await downloader().downloadIfNeeded(uri);
   expect(await readFile(join(path, 'adapter_config.json'), 'utf8')).toBe('{"r":8}');
   expect(await leftovers()).toEqual([key]);
+});
+
+test('an adapter of the hub is kept in its cache, and what is none is refused', async () => {
+  const sha = 'a'.repeat(40);
+  const files = { 'adapter_config.json': '{}', 'adapter_model.safetensors': 'w' };
+  const repos = { 'org/lora': { sha, files }, 'org/model': { sha, files: { 'config.json': '{}' } } };
+  const env = { HF_HOME: root, HF_ENDPOINT: '' };
+  {
+    await using hub = await startHub(repos);
+    env.HF_ENDPOINT = hub.url;
+    const own = new LoraDownloader({ cache: join(root, 'cache'), env });
+    expect(await own.isCached('hf://org/lora')).toBe(false);
+    expect((await readdir(await own.downloadIfNeeded('hf://org/lora@main'))).toSorted()).toEqual(Object.keys(files));
+    await expect(own.downloadIfNeeded('hf://org/model')).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: 'Download failed: hf://org/model is not a valid LoRA: expected adapter_config.json and adapter weights',
+    });
+    await expect(own.downloadIfNeeded('hf://org/none')).rejects.toMatchObject({ code: expect.stringMatching(/not_found|unauthenticated/) });
+  }
+  expect(await new LoraDownloader({ cache: join(root, 'cache'), env }).isCached('hf://org/lora')).toBe(true);
+  expect(await leftovers()).toEqual([]);
 });
 
 test('further schemes have sources of their own', async () => {

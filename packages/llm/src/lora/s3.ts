@@ -90,7 +90,7 @@ export async function downloadObjects(place: S3Place, folder: string, options: S
   const signal = options.signal === undefined ? whole : AbortSignal.any([whole, options.signal]);
   const going = { place, signal, retryMs: defaultRetryMs, stallMs: defaultStallMs, ...options, whole };
   const objects = await retrying(going, () => listAll(going));
-  if (objects.length === 0) throw new DynamoError('not_found', `no objects at ${place.uri}`);
+  if (objects.length === 0) throw new DynamoError('not_found', `LoRA ${place.uri} not found in any source`);
   for (const object of objects) {
     const path = join(folder, safeName(object.key.slice(place.prefix.length)));
     await mkdir(dirname(path), { recursive: true });
@@ -111,7 +111,9 @@ async function listAll(going: Going): Promise<ListedObject[]> {
   const all: ListedObject[] = [];
   let next: string | undefined;
   do {
-    const query: Record<string, string> = { 'list-type': '2', prefix: place.prefix, ...(next === undefined ? {} : { 'continuation-token': next }) };
+    const query: Record<string, string> = { 'list-type': '2' };
+    if (place.prefix !== '') query['prefix'] = place.prefix;
+    if (next !== undefined) query['continuation-token'] = next;
     const text = await request(going, { key: '', query }, ({ body }) => textOf(body, place.uri));
     const page = readListing(text, place.uri);
     // A key that ends with a slash stands for a folder.

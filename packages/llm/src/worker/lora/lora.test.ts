@@ -51,9 +51,9 @@ const serve = async (options: Partial<ServeModelOptions> = {}): Promise<ServedMo
 const openFrontend = async (mode: 'kv' | 'round-robin' = 'round-robin'): Promise<Frontend> =>
   stack.use(await new Llm(await connect()).frontend({ http: false, router: { mode } }));
 
-async function textOf(frontend: Frontend, name: string): Promise<string> {
+async function textOf(frontend: Frontend, name: string, prompt: readonly number[] = [1]): Promise<string> {
   let text = '';
-  for await (const { choices } of frontend.complete({ model: name, prompt: [1] })) text += choices[0]?.text ?? '';
+  for await (const { choices } of frontend.complete({ model: name, prompt })) text += choices[0]?.text ?? '';
   return text;
 }
 
@@ -93,6 +93,33 @@ test.each(['round-robin', 'kv'] as const)('by %s, an adapter is a model of its o
   await shown(frontend, ['base']);
   await expect(textOf(frontend, 'x')).rejects.toMatchObject({ code: 'not_found' });
   expect(await textOf(frontend, 'base')).toBe('a');
+});
+
+test("an adapter's prompts come to where they are cached as the adapter's, and those of its base do not", async () => {
+  const frontend = await openFrontend('kv');
+  const prompt = Array.from({ length: 64 }, (_, at) => at);
+  const workers = await Promise.all(
+    ['1', '2', '3'].map((digit) =>
+      serve({
+        blockSize: 16,
+        events: 'native',
+        async *engine() {
+          yield { tokenIds: [digit.charCodeAt(0)], finishReason: 'stop' as const };
+        },
+      } as never),
+    ),
+  );
+  const path = await adapter('x');
+  for (const worker of workers) await worker.addLora({ name: 'x', path });
+  await shown(frontend, ['base', 'x']);
+  const [, second, third] = workers as [ServedModel, ServedModel, ServedModel];
+  second.kv?.stored({ tokenIds: prompt, hashes: [1n, 2n, 3n, 4n], loraName: 'x' });
+  third.kv?.stored({ tokenIds: prompt, hashes: [5n, 6n, 7n, 8n] });
+  // The events travel beside the requests: they count once they are there.
+  await vi.waitFor(async () => {
+    for (let round = 0; round < 4; round++) expect(await textOf(frontend, 'x', prompt)).toBe('2');
+    for (let round = 0; round < 4; round++) expect(await textOf(frontend, 'base', prompt)).toBe('3');
+  }, 20_000);
 });
 
 test('adapters that are seen before their base wait for it, and go with it', async () => {
