@@ -195,6 +195,15 @@ export class WorkerSet implements AsyncDisposable {
     });
   }
 
+  /** A request that is only placed, so that it is placed where its adapter is. */
+  #narrowed(request: TokenRequest): TokenRequest {
+    const able = this.#ableTo(request);
+    if (able === this.members) return request;
+    const { allowed_worker_ids: asked } = request.routing ?? {};
+    const allowed = Array.isArray(asked) ? asked.filter((id) => able.has(BigInt(id as number | bigint))) : [...able.keys()];
+    return { ...request, routing: { ...request.routing, allowed_worker_ids: allowed } };
+  }
+
   /** Keeps to the members of this set, whoever else serves the endpoint, and to those that are not overloaded. */
   #policy(inner: RoutePolicy): RoutePolicy {
     return this.#noting({
@@ -248,7 +257,7 @@ export class WorkerSet implements AsyncDisposable {
   async #bypass(request: TokenRequest, call: ShapedCall): Promise<{ worker: InstanceId } | undefined> {
     const routing = await this.#routing;
     if (routing === undefined) return undefined;
-    const placed = await routing.place(request, call);
+    const placed = await routing.place(this.#narrowed(request), call);
     const total = this.members.get(placed.workerId)?.runtime_config['total_kv_blocks'];
     const facts = {
       isl: request.tokenIds.length,
@@ -273,7 +282,8 @@ export class WorkerSet implements AsyncDisposable {
       onMoved: (move) => onMoved(this.card.display_name, move),
     });
     const routing = await this.#routing;
-    const client = routing === undefined ? answering : placementOnly(answering, (request, call) => routing.place(request, call));
+    const client =
+      routing === undefined ? answering : placementOnly(answering, async (request, call) => routing.place(this.#narrowed(request), call));
     return {
       ...common,
       ...files,

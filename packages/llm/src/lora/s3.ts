@@ -203,7 +203,7 @@ async function request<T>(
   using watch = new StallWatch(signal, stallMs);
   try {
     const headers = signGet(url, { credentials: place.credentials, region: place.region, at: new Date() });
-    const response = await fetch(url, { headers: { ...headers, 'accept-encoding': 'identity' }, signal: watch.signal, redirect: 'error' });
+    const response = await fetch(url, { headers: { ...headers, 'accept-encoding': 'identity' }, signal: watch.signal, redirect: 'manual' });
     if (!response.ok || response.body === null) throw await refused(response, place.uri);
     return await read({ headers: response.headers, body: watch.over(response.body) });
   } catch (error) {

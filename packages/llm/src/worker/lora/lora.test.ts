@@ -122,6 +122,53 @@ test("an adapter's prompts come to where they are cached as the adapter's, and t
   }, 20_000);
 });
 
+test('a prefill and a decode worker answer for an adapter together, each told of it', async () => {
+  const frontend = await openFrontend('kv');
+  const asked: string[] = [];
+  const telling = (role: string): Engine =>
+    async function* ({ routing, stop }) {
+      asked.push(`${role} ${String(routing?.['lora_name'])}`);
+      yield role === 'prefill' && stop?.maxTokens === 1
+        ? { tokenIds: [7], extra: { disaggregated_params: { blocks: [1] } } }
+        : { tokenIds: [98], finishReason: 'stop' };
+    };
+  const path = await adapter('x');
+  const roles = [
+    { endpoint: 'l.decode.generate', role: 'decode', needs: [['prefill']], engine: telling('decode') },
+    { endpoint: 'l.prefill.generate', role: 'prefill', engine: telling('prefill') },
+    // Reads prompts as well, and has no adapter.
+    { endpoint: 'l.prefill.generate', role: 'prefill', engine: telling('other') },
+  ] as const;
+  for (const [at, options] of roles.entries()) {
+    const served = await serve(options);
+    if (at < 2) await served.addLora({ name: 'x', path });
+  }
+  await vi.waitFor(async () => expect(await textOf(frontend, 'x')).toBe('b'), 10_000);
+  asked.length = 0;
+  for (let turn = 0; turn < 3; turn++) expect(await textOf(frontend, 'x')).toBe('b');
+  expect(asked).toEqual(Array.from({ length: 3 }, () => ['prefill x', 'decode x']).flat());
+});
+
+test('where an adapter would go is asked of those that have it', async () => {
+  const frontend = await openFrontend('kv');
+  await serve();
+  const two = await serve();
+  await two.addLora({ name: 'x', path: await adapter('x') });
+  await shown(frontend, ['base', 'x']);
+  for (let turn = 0; turn < 4; turn++) {
+    const { status, body } = await frontend.inject({
+      method: 'POST',
+      path: '/v1/chat/completions',
+      body: {
+        model: 'x',
+        messages: [{ role: 'user', content: `hi ${turn}` }],
+        nvext: { annotations: ['query_instance_id:'], extra_fields: ['worker_id'] },
+      },
+    });
+    expect([status, body]).toEqual([200, expect.stringContaining(`${two.instance.id}`)]);
+  }
+});
+
 test('adapters that are seen before their base wait for it, and go with it', async () => {
   const served = await serve();
   await served.addLora({ name: 'x', path: await adapter('x') });
