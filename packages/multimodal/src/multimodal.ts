@@ -1,10 +1,18 @@
 import { DynamoError } from '@dynamo/runtime';
+import { decodeRules, type DecodeOptions } from './decode/rules.ts';
+import { fetchRules, type FetchOptions } from './fetch/rules.ts';
+import { contentHash } from './hash.ts';
+import { loadMedia, type LoadRules, type Media, type MediaPart } from './media.ts';
 import { Connector } from './transfer/connector.ts';
 import { Descriptor } from './transfer/descriptor.ts';
 import { decodeRdmaMetadata, encodeRdmaMetadata, type RdmaMetadata } from './wire/rdma-metadata.ts';
 
 /** How media and memory are handled; every default is the careful one. */
 export interface MultimodalOptions {
+  /** Where media may come from. */
+  fetch?: FetchOptions;
+  /** How large decoded media may be. */
+  decode?: DecodeOptions;
   /** How bytes move between workers. */
   transfer?: {
     /** `tcp` between processes, `shared-memory` between threads of one. Default `tcp`. */
@@ -33,11 +41,28 @@ const defaultMaxBytes = 1024 ** 3;
 export class Multimodal implements AsyncDisposable {
   readonly #connector: Connector;
   readonly #maxBytes: number;
+  readonly #load: LoadRules;
 
   constructor(options: MultimodalOptions = {}) {
     const { by = 'tcp', maxBytes = defaultMaxBytes, ...rest } = options.transfer ?? {};
     this.#connector = new Connector({ transfer: by, ...rest });
     this.#maxBytes = maxBytes;
+    this.#load = { fetch: fetchRules(options.fetch, process.env), decode: decodeRules(options.decode) };
+  }
+
+  /**
+   * Fetches, sniffs and decodes a medium: one step under one policy. Its host is resolved once, every redirect is judged anew.
+   *
+   * @throws DynamoError `invalid_argument` when the policy refuses its URL or its bytes are damaged, `unsupported_media` for what
+   * nobody decodes, `payload_too_large` over a limit, `cannot_connect` and `deadline_exceeded` when it can't be had.
+   */
+  load(part: MediaPart, options: { signal?: AbortSignal } = {}): Promise<Media> {
+    return loadMedia(part, this.#load, options.signal);
+  }
+
+  /** Names a medium by its content, as 1.6.1 does: equal pixels have equal hashes, however they were sent. */
+  hash(media: Media): bigint {
+    return contentHash(media);
   }
 
   /** Lets other workers read the memory, as often as they like, until the result is disposed. Leave it unchanged until then. */
