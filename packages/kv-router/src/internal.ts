@@ -66,3 +66,5 @@ export { serveIndexer } from './indexer/indexer-service.ts';
 export type { IndexerOptions } from './indexer/indexer-service.ts';
 export { serveSelection } from './selection/selection-service.ts';
 export type { SelectionServiceOptions } from './selection/selection-service.ts';
+export { openEngineSocket } from './publish/engine-socket.ts';
+export type { EngineListener, EngineSource } from './publish/engine-socket.ts';

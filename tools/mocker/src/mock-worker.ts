@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { MockLaunch } from '@dynamo/internal';
+import { encodeForwardPass, type MockLaunch } from '@dynamo/internal';
 import { KvPublisher, type TokenRequest } from '@dynamo/kv-router';
 import { decodeTokenRequest, encodeSequenceEvents, openLoads, publishChanges } from '@dynamo/kv-router/internal';
 import { type DistributedRuntime, DynamoError, type EndpointPath, type HandlerContext, type Served } from '@dynamo/runtime';
@@ -12,7 +12,6 @@ import { LiveRequest } from './live-request.ts';
 import { type RecordedReplies, readReplies, replyFor } from './recorded-replies.ts';
 import { replyTokens } from './reply-tokens.ts';
 import { handedOn, lastChunk, rejectedChunk, tokenChunk, usage, type WireChunk } from './wire/chunk.ts';
-import { encodeForwardPass } from './wire/forward-pass.ts';
 
 /** How often an idle worker says that it is there. */
 const heartbeatMs = 1_000;
