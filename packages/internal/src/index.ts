@@ -62,7 +62,7 @@ export type {
   WireDescriptor,
 } from '@dynamo/multimodal/internal';
 // What the names above mention, so that a planner needs no second import to write it down.
-export type { CallOptions, DistributedRuntime, EndpointPath, HandlerContext, Instance, InstanceId, LogFields, Logger } from '@dynamo/runtime';
+export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId, LogFields, Logger } from '@dynamo/runtime';
 export type { CardOptions, LogitsProcessor, Tensors } from '@dynamo/llm';
 export { MockEngine } from './mock/mock-engine.ts';
 export type { EngineLoad } from './mock/mock-engine.ts';
@@ -80,6 +80,8 @@ export { VirtualConnectorClient } from './planner/client.ts';
 export { VirtualConnectorCoordinator } from './planner/coordinator.ts';
 export type { CoordinatorOptions } from './planner/coordinator.ts';
 export type { ConnectorHost, PlannerDecision } from './planner/decision.ts';
+export type { PassHost } from './fpm/topic.ts';
+export type { EventChange, EventCounts, EventPlane, EventPublisher, EventScope, SubscribeOptions } from '@dynamo/runtime/internal';
 export { ForwardPassPublisher } from './fpm/publisher.ts';
 export { ForwardPassRelay } from './fpm/relay.ts';
 export { ForwardPassSubscriber } from './fpm/subscriber.ts';

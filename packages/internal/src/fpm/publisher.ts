@@ -1,7 +1,7 @@
-import { DynamoError, type DistributedRuntime, type EndpointPath } from '@dynamo/runtime';
+import { DynamoError, type EndpointPath } from '@dynamo/runtime';
 import type { EventPublisher } from '@dynamo/runtime/internal';
 import type { ForwardPass } from '../mock/pass.ts';
-import { forwardPassTopic, scopeOf } from './topic.ts';
+import { forwardPassTopic, type PassHost, scopeOf } from './topic.ts';
 import { encodeForwardPass } from './wire/forward-pass.ts';
 
 /** A rank that has nothing to say for so long says that it is idle, in milliseconds (spec planner 3). */
@@ -23,7 +23,7 @@ export class ForwardPassPublisher implements AsyncDisposable {
 
   /** Registers the publisher: planners can find it from then on. By default it speaks for the runtime's own instance with one rank. */
   static async open(
-    runtime: DistributedRuntime,
+    runtime: PassHost,
     path: EndpointPath,
     options: { readonly workerId?: bigint | string; readonly ranks?: number } = {},
   ): Promise<ForwardPassPublisher> {

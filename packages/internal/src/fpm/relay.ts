@@ -1,6 +1,6 @@
 import { openEngineSocket } from '@dynamo/kv-router/internal';
-import type { DistributedRuntime, EndpointPath } from '@dynamo/runtime';
-import { forwardPassTopic, scopeOf } from './topic.ts';
+import type { EndpointPath } from '@dynamo/runtime';
+import { forwardPassTopic, type PassHost, scopeOf } from './topic.ts';
 import { decodeForwardPass } from './wire/forward-pass.ts';
 
 /** Passes the forward-pass metrics that an engine publishes on a local ZMQ socket on to planners, byte for byte. */
@@ -12,7 +12,7 @@ export class ForwardPassRelay implements AsyncDisposable {
   }
 
   /** Relays from now on; messages that are no forward-pass metrics are left out, with one log line for all of them. */
-  static async open(runtime: DistributedRuntime, path: EndpointPath, options: { readonly zmq: string }): Promise<ForwardPassRelay> {
+  static async open(runtime: PassHost, path: EndpointPath, options: { readonly zmq: string }): Promise<ForwardPassRelay> {
     await using stack = new AsyncDisposableStack();
     const publisher = stack.use(await runtime.events.publish(scopeOf(path), forwardPassTopic));
     let complained = false;

@@ -1,6 +1,6 @@
-import type { DistributedRuntime, EndpointPath } from '@dynamo/runtime';
+import type { EndpointPath } from '@dynamo/runtime';
 import { batchesOf, decodeModel, type EventChange } from '@dynamo/runtime/internal';
-import { forwardPassTopic, scopeOf } from './topic.ts';
+import { forwardPassTopic, type PassHost, scopeOf } from './topic.ts';
 import { decodeForwardPass, type ForwardPassMetrics } from './wire/forward-pass.ts';
 
 /** Most workers that are remembered as gone. */
@@ -8,7 +8,7 @@ const mostGone = 1_000;
 
 /** Hears the forward passes of all workers of an endpoint, and keeps the latest of each worker and rank while the worker is there. */
 export class ForwardPassSubscriber implements AsyncDisposable {
-  readonly #runtime: DistributedRuntime;
+  readonly #runtime: PassHost;
   readonly #onPass: (metrics: ForwardPassMetrics) => void;
   readonly #latest = new Map<string, { readonly metrics: ForwardPassMetrics; readonly publisher: bigint }>();
   /** Workers whose card has gone: what they still send is late. */
@@ -17,7 +17,7 @@ export class ForwardPassSubscriber implements AsyncDisposable {
   readonly #tasks: readonly Promise<void>[];
   #complained = false;
 
-  private constructor(runtime: DistributedRuntime, path: EndpointPath, onPass: (metrics: ForwardPassMetrics) => void) {
+  private constructor(runtime: PassHost, path: EndpointPath, onPass: (metrics: ForwardPassMetrics) => void) {
     this.#runtime = runtime;
     this.#onPass = onPass;
     const told = (what: string) => (error: unknown) => runtime.log.error({ endpoint: path, error: String(error) }, what);
@@ -29,7 +29,7 @@ export class ForwardPassSubscriber implements AsyncDisposable {
 
   /** Listens from now on, until it is disposed. `onPass` is called with every pass, in the order in which they came. */
   static async open(
-    runtime: DistributedRuntime,
+    runtime: PassHost,
     path: EndpointPath,
     options: { readonly onPass?: (metrics: ForwardPassMetrics) => void } = {},
   ): Promise<ForwardPassSubscriber> {
