@@ -94,7 +94,7 @@ describe.skipIf('missing' in found)("a hub's cache and a model's files, shared w
     const system = hosted ? {} : { DYN_SYSTEM_PORT: String(await freeStatusPort()), DYN_SYSTEM_HOST: '127.0.0.1' };
     const worker = here.use(
       startPeer(python, 'py_model.py', {
-        args: ['ns.backend.generate', hosted ? 'org/tiny' : tiny, '{"name":"far"}'],
+        args: [JSON.stringify([{ endpoint: 'ns.backend.generate', model: hosted ? 'org/tiny' : tiny, name: 'far' }])],
         env: { ...env, ...hubEnv, ...system, HF_HOME: folder() },
       }),
     );

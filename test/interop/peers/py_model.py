@@ -1,7 +1,7 @@
-"""Serves a model under every kind of registration: py_model.py ENDPOINT MODEL JSON
+"""Serves models under every kind of registration: py_model.py JSON
 
-JSON: {"input": "Tokens", "type": "Chat", "role": "Aggregated", "needs": [["Prefill"]], "name", "aliases", "user_data", "taints"}.
-Every request is answered with the bytes of "hi". Prints {"event":"ready"}.
+JSON: [{"endpoint", "model", "input": "Tokens", "types": ["Chat"], "role": "Aggregated", "needs": [["Prefill"]], "name", "aliases",
+"user_data", "taints"}]. Every request is answered with the bytes of "hi". Prints {"event":"ready"}.
 """
 import asyncio
 import json
@@ -12,8 +12,7 @@ import uvloop
 from dynamo.llm import ModelInput, ModelRuntimeConfig, ModelType, WorkerType, register_model
 from dynamo.runtime import DistributedRuntime
 
-ENDPOINT, MODEL = sys.argv[1:3]
-WISH = json.loads(sys.argv[3])
+WISHES = json.loads(sys.argv[1])
 
 
 async def generate(request, context):
@@ -22,39 +21,44 @@ async def generate(request, context):
 
 
 def model_type(names):
-    result = None
+    result = ModelType.Empty
     for name in names:
-        one = getattr(ModelType, name)
-        result = one if result is None else result | one
+        result = result | getattr(ModelType, name)
     return result
+
+
+async def serve(runtime, wish):
+    endpoint = runtime.endpoint(wish["endpoint"])
+    config = ModelRuntimeConfig()
+    if wish.get("taints"):
+        config.taints = set(wish["taints"])
+    more = {}
+    if wish.get("needs"):
+        more["needs"] = [[getattr(WorkerType, role) for role in all_of] for all_of in wish["needs"]]
+    if wish.get("aliases"):
+        more["model_aliases"] = wish["aliases"]
+    if wish.get("user_data"):
+        more["user_data"] = wish["user_data"]
+    serving = asyncio.ensure_future(endpoint.serve_endpoint(generate))
+    types = wish.get("types", ["Chat", "Completions"])
+    await register_model(
+        getattr(ModelInput, wish.get("input", "Tokens")),
+        model_type(types),
+        endpoint,
+        wish["model"],
+        wish.get("name"),
+        worker_type=getattr(WorkerType, wish.get("role", "Aggregated")),
+        runtime_config=config,
+        **more,
+    )
+    return serving
 
 
 async def main():
     runtime = DistributedRuntime(asyncio.get_running_loop(), os.environ["DYN_DISCOVERY_BACKEND"], os.environ["DYN_REQUEST_PLANE"])
-    endpoint = runtime.endpoint(ENDPOINT)
-    config = ModelRuntimeConfig()
-    if WISH.get("taints"):
-        config.taints = set(WISH["taints"])
-    more = {}
-    if WISH.get("needs"):
-        more["needs"] = [[getattr(WorkerType, role) for role in all_of] for all_of in WISH["needs"]]
-    if WISH.get("aliases"):
-        more["model_aliases"] = WISH["aliases"]
-    if WISH.get("user_data"):
-        more["user_data"] = WISH["user_data"]
-    serving = asyncio.ensure_future(endpoint.serve_endpoint(generate))
-    await register_model(
-        getattr(ModelInput, WISH.get("input", "Tokens")),
-        model_type(WISH.get("types", ["Chat", "Completions"])),
-        endpoint,
-        MODEL,
-        WISH.get("name"),
-        worker_type=getattr(WorkerType, WISH.get("role", "Aggregated")),
-        runtime_config=config,
-        **more,
-    )
+    serving = [await serve(runtime, wish) for wish in WISHES]
     print(json.dumps({"event": "ready"}), flush=True)
-    await serving
+    await asyncio.gather(*serving)
 
 
 uvloop.run(main())

@@ -31,6 +31,8 @@ export interface PrefillPool {
 export interface PrefillFirstOptions {
   /** Who reads prompts now; undefined while nobody does. */
   readonly prefill: () => PrefillPool | undefined;
+  /** Whether the decode workers read prompts themselves while nobody else does. Never by default. */
+  readonly alone?: () => boolean;
   /** Whether a prompt stays with its decode worker, since most of it is cached there. Never by default. */
   readonly bypass?: (request: TokenRequest, call: ShapedCall) => Promise<{ readonly worker: InstanceId } | undefined>;
   /** Whether bypasses are possible: decode workers then hear of their caches. */
@@ -72,6 +74,7 @@ async function* generate(decode: Client<TokenRequest, unknown>, { request, call,
     return yield* batchesOf(decode.generate(request, staying));
   }
   const pool = options.prefill();
+  if (pool === undefined && options.alone?.() === true) return yield* batchesOf(decode.generate(request, call));
   if (pool === undefined) throw new DynamoError('unavailable', 'no prefill worker can be reached');
   await using prefill = startPrefill(pool, request, call);
   const { half, bootstrap } = await prefill.placed;

@@ -3,10 +3,11 @@ import type { EndpointPath, InstanceId } from '@dynamo/runtime';
 import { decodeModel, type DiscoveryRecord, type ModelRecord } from '@dynamo/runtime/internal';
 import { cardChecksum } from '../model/checksum.ts';
 import type { WireCard } from '../model/wire-card.ts';
-import { readCard } from '../model/read-card.ts';
+import { helpers, readCard } from '../model/read-card.ts';
 import { surfacesOf } from '../model/surfaces.ts';
 import { adapterName, AdapterSet, type OfferedSet } from './adapter-set.ts';
 import type { AnyModel, ListedModel, ModelDirectory, Readiness, Surface } from './serving-model.ts';
+import { metNeeds, missingRoles } from './needs.ts';
 import { ThresholdStore } from './thresholds.ts';
 import { WorkerSet, type WorkerSetParts } from './worker-set.ts';
 
@@ -26,7 +27,7 @@ export interface ModelEvents {
 
 /** Follows the model cards in discovery and keeps the worker sets that the routes look up. */
 export class ModelWatcher implements ModelDirectory, AsyncDisposable {
-  readonly #parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf'>;
+  readonly #parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf' | 'needsNoPrefill'>;
   readonly #filter: WatchFilter;
   readonly #events: ModelEvents;
   readonly #stop = new AbortController();
@@ -41,7 +42,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   #turn = 0;
 
   constructor(
-    parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf'>,
+    parts: Omit<WorkerSetParts, 'onReady' | 'prefillOf' | 'needsNoPrefill'>,
     options: { filter: WatchFilter; events: ModelEvents; overload?: BusyThresholds },
   ) {
     this.#parts = parts;
@@ -55,9 +56,11 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
 
   find(name: string, surface: Surface): AnyModel | 'not-ready' | undefined {
     // A model whose files are still being loaded is not there yet (spec llm 1.6).
-    const sets = (this.#byName.get(name) ?? []).filter((set) => set.model !== undefined && offers(set, surface));
+    const loaded = (this.#byName.get(name) ?? []).filter((set) => set.model !== undefined);
+    const sets = loaded.filter((set) => offers(set, surface));
     const ready = sets.flatMap((set) => (set.model !== undefined && this.#missing(set).length === 0 ? [set.model] : []));
-    if (ready.length === 0 && sets.length > 0) return 'not-ready';
+    // Nobody of a model that waits says what it will offer: every route tells that it is not ready (observed in 1.6.1).
+    if (ready.length === 0 && (sets.length > 0 || (loaded.length > 0 && !loaded.some((set) => this.#answers(set))))) return 'not-ready';
     return ready.length > 1 ? ready[this.#turn++ % ready.length] : ready[0];
   }
 
@@ -69,7 +72,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
   list(): readonly ListedModel[] {
     const listed = new Map<string, ListedModel>();
     for (const set of this.#offered()) {
-      if (set.model === undefined || set.role === 'prefill' || this.#missing(set).length > 0) continue;
+      if (set.model === undefined || !this.#answers(set)) continue;
       for (const id of set.names) if (!listed.has(id)) listed.set(id, { id, created: set.created, contextLength: set.card.context_length });
     }
     return [...listed.values()];
@@ -89,17 +92,22 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
         workers: of.reduce((sum, { members }) => sum + members.size, 0),
         needs: of[0]?.card.needs ?? [],
       }));
-      return { namespace, roles, missing, ready: missing.length === 0 && here.some(({ role }) => role !== 'prefill') };
+      return { namespace, roles, missing, ready: missing.length === 0 && here.some(({ role }) => !helpers.includes(role)) };
     });
   }
 
-  /** The roles that a set waits for: those of its first alternative that nobody in its namespace has (spec llm 1.2). */
+  /** Whether a set answers clients now. */
+  #answers(set: OfferedSet): boolean {
+    return !helpers.includes(set.role) && this.#missing(set).length === 0;
+  }
+
+  /** The roles that a set waits for in its namespace. */
   #missing(set: OfferedSet): string[] {
-    const { needs } = set.card;
-    if (needs.length === 0) return [];
-    const present = new Set(this.#beside(set).map(({ role }) => role));
-    if (needs.some((all) => all.every((role) => present.has(role)))) return [];
-    return (needs[0] ?? []).filter((role) => !present.has(role));
+    return missingRoles(set.card.needs, this.#present(set));
+  }
+
+  #present(set: OfferedSet): ReadonlySet<string> {
+    return new Set(this.#beside(set).map(({ role }) => role));
   }
 
   /** The sets of the same model in the same namespace. */
@@ -189,6 +197,7 @@ export class ModelWatcher implements ModelDirectory, AsyncDisposable {
         ...this.#parts,
         onReady: (set) => this.#tellReady(set),
         prefillOf: (set) => this.#prefillBeside(set),
+        needsNoPrefill: (set) => metNeeds(set.card.needs, this.#present(set)).some((all) => !all.includes('prefill')),
       };
       const opened = new WorkerSet(parts, { path, namespace, card, checksum });
       opened.setThresholds(this.thresholds.of(card.display_name));

@@ -52,6 +52,8 @@ export interface WorkerSetParts {
   readonly files: ModelFileStore;
   /** Told whenever the set has become ready. */
   readonly onReady: (set: WorkerSet) => void;
+  /** Whether a set has all that it needs now, by an alternative without prefill workers. */
+  readonly needsNoPrefill: (set: WorkerSet) => boolean;
   /** Who reads prompts for a set of decode workers now. */
   readonly prefillOf: (set: WorkerSet) => WorkerSet | undefined;
 }
@@ -127,7 +129,7 @@ export class WorkerSet implements AsyncDisposable {
 
   /** Whether requests are prompts of token ids. */
   get #takesTokens(): boolean {
-    return inputOf(this.card.model_input) === 'tokens' && !surfacesOf(this.card.model_type).includes('embedding');
+    return this.role !== 'encode' && inputOf(this.card.model_input) === 'tokens' && !surfacesOf(this.card.model_type).includes('embedding');
   }
 
   /** When the set's workers count as overloaded from now on. */
@@ -249,6 +251,7 @@ export class WorkerSet implements AsyncDisposable {
     const conditional = this.#router.settings?.conditionalDisagg === true && this.#routing !== undefined;
     return prefillFirst(this.#client, {
       prefill: () => this.#parts.prefillOf(this)?.prefillPool,
+      alone: () => this.#parts.needsNoPrefill(this),
       ...(conditional ? { conditional, bypass: (request, call) => this.#bypass(request, call) } : {}),
     });
   }
@@ -273,7 +276,7 @@ export class WorkerSet implements AsyncDisposable {
     const { patience, migration, onMove, onMoved } = this.#parts;
     const raw = patient(this.#client as Client<WireRequest, unknown>, patience);
     const common = { name: this.card.display_name, card: this.card, cardChecksum: this.checksum, raw };
-    if (inputOf(this.card.model_input) !== 'tokens') return { ...common, input: 'text' };
+    if (inputOf(this.card.model_input) !== 'tokens' || this.role === 'encode') return { ...common, input: 'text' };
     const files = await this.#parts.files.load(this.card);
     const names = parsersOf(this.card);
     const answering = migrating(patient(this.#answering(), patience), {

@@ -41,7 +41,7 @@ export interface CardOptions {
   role?: 'aggregated' | 'prefill' | 'decode' | 'encode';
   /**
    * Roles that must be there beside this one, as alternatives of which one is enough: `[['prefill'], ['encode', 'prefill']]`. Without
-   * them the model is not ready. For `prefill` default `[['decode']]`, else none.
+   * them the model is not ready. Default `[['decode']]` for `prefill`, `[['prefill', 'decode'], ['aggregated']]` for `encode`, else none.
    */
   needs?: readonly (readonly ('aggregated' | 'prefill' | 'decode' | 'encode')[])[];
   /** Words by which requests ask for workers or avoid them (spec kv-router 8). */
@@ -52,6 +52,12 @@ export interface CardOptions {
 
 type WorkerRole = NonNullable<CardOptions['role']>;
 const roles: readonly WorkerRole[] = ['aggregated', 'prefill', 'decode', 'encode'];
+
+/** Who must be there for those who answer nobody themselves, where nothing else is said. */
+const usualNeeds: Readonly<Partial<Record<WorkerRole, CardOptions['needs']>>> = {
+  prefill: [['decode']],
+  encode: [['prefill', 'decode'], ['aggregated']],
+};
 
 /** Lower-case, everything outside `[a-z0-9_-]` as `_` (spec llm 1.3). */
 export const slugOf = (name: string): string => name.toLowerCase().replace(/[^a-z0-9_-]/g, '_');
@@ -80,7 +86,7 @@ export async function cardFromDirectory(path: string, options: CardOptions = {},
   const name = options.name ?? source;
   const { surfaces = ['chat', 'completions'], input = 'tokens' } = options;
   checkSurfaces(input, surfaces);
-  const { role = 'aggregated', needs = role === 'prefill' ? [['decode']] : [] } = options;
+  const { role = 'aggregated', needs = usualNeeds[role] ?? [] } = options;
   checkRole(role, needs);
   return {
     display_name: name,
@@ -181,8 +187,8 @@ function checkSurfaces(input: InputName, surfaces: readonly SurfaceName[]): void
 function checkRole(role: WorkerRole, needs: readonly (readonly WorkerRole[])[]): void {
   const unknown = [role, ...needs.flat()].find((name) => !roles.includes(name));
   if (unknown !== undefined) throw new DynamoError('invalid_argument', `role '${String(unknown)}': expected one of ${roles.join(', ')}`);
-  if (role === 'prefill' && !needs.some((all) => all.length > 0))
-    throw new DynamoError('invalid_argument', 'role prefill requires a non-empty `needs`: at least one peer role that it depends on');
+  if (Object.hasOwn(usualNeeds, role) && !needs.some((all) => all.length > 0))
+    throw new DynamoError('invalid_argument', `role ${role} requires a non-empty \`needs\`: at least one peer role that it depends on`);
 }
 
 async function templateOf(directory: string, custom: string | undefined): Promise<{ is_custom: boolean; file: CardFile } | undefined> {

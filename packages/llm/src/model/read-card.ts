@@ -15,7 +15,7 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
   if (!roles.includes(role)) return { problem: `worker_type '${role}' comes with a later version` };
   if ((raw['lora'] ?? null) !== null && typeof (raw['lora'] as { name?: unknown }).name !== 'string') return { problem: 'lora has no name' };
   const surfaces = surfacesOf(type);
-  if (role !== 'prefill' && surfaces.length === 0) return { problem: `model_type '${type}' comes with a later version` };
+  if (!helpers.includes(role) && surfaces.length === 0) return { problem: `model_type '${type}' comes with a later version` };
   const refused = refusedSurfaces(input, surfaces);
   if (refused.length > 0) return { problem: `unsupported model configuration: ${refused.join(',')} with ${input} input` };
   for (const member of ['tokenizer', 'prompt_formatter', 'chat_template_file', 'gen_config', 'model_info']) {
@@ -38,7 +38,10 @@ export function readCard(raw: Readonly<Record<string, unknown>>): { card: WireCa
   return { card: card as unknown as WireCard };
 }
 
-const roles: readonly string[] = ['aggregated', 'prefill', 'decode'];
+const roles: readonly string[] = ['aggregated', 'prefill', 'decode', 'encode'];
+
+/** Roles that answer no client: they offer no surface. */
+export const helpers: readonly string[] = ['prefill', 'encode'];
 
 /** Alternatives, each a list of roles that must all be there (spec llm 1.2). */
 const readNeeds = (needs: unknown): string[][] =>
