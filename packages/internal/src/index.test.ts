@@ -6,6 +6,8 @@ import { blockHashes, CancellationToken, Context, ModelDeploymentCard, Namespace
 
 test('the door shows these values and no others', () => {
   expect(Object.keys(internal).toSorted()).toEqual([
+    'BlockManager',
+    'CacheSlots',
     'CancellationToken',
     'Component',
     'Connector',
@@ -45,6 +47,7 @@ test('the door shows these values and no others', () => {
     'loraId',
     'readMockLaunch',
     'temperatureProcessor',
+    'tierSizes',
   ]);
 });
 

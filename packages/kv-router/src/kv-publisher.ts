@@ -15,7 +15,7 @@ import { EventPipeline, toMessages } from './publish/event-pipeline.ts';
 import { HeldBlocks } from './publish/held-blocks.ts';
 import { LocalIndex } from './publish/local-index.ts';
 import { convertStored } from './publish/convert.ts';
-import type { KvChange, MediaObject, RouterEvent } from './wire/kv-event.ts';
+import type { KvChange, MediaObject, RouterEvent, Tier } from './wire/kv-event.ts';
 import { writeRouterEvents } from './wire/kv-event-writer.ts';
 import { answerToWire, queryFromWire } from './wire/worker-query.ts';
 
@@ -54,8 +54,8 @@ export interface StoredBlocks {
 
 const topic = 'kv-events';
 
-/** Tells changes whose blocks have the router's own hashes already, in one list, as the publisher of 1.6.1 takes them. */
-export let publishChanges: (publisher: KvPublisher, changes: readonly KvChange[]) => void;
+/** Tells changes whose blocks have the router's own hashes already, in one list, as the publisher of 1.6.1 takes them; of the device unless a tier is named. */
+export let publishChanges: (publisher: KvPublisher, changes: readonly KvChange[], tier?: Tier) => void;
 
 /**
  * Tells routers what one worker's KV cache holds, and how full it is.
@@ -76,10 +76,10 @@ export class KvPublisher implements AsyncDisposable {
   #closed = false;
 
   static {
-    publishChanges = (publisher, changes) => {
+    publishChanges = (publisher, changes, tier = 'device') => {
       publisher.#checkOwn('changed');
       const dpRank = publisher.#dpRank;
-      publisher.#publish(publisher.#pipeline.push(changes.map((change) => ({ dpRank, tier: 'device', change }))));
+      publisher.#publish(publisher.#pipeline.push(changes.map((change) => ({ dpRank, tier, change }))));
     };
   }
 
