@@ -216,6 +216,15 @@ export const flags: readonly Flag[] = [
     commands: [...work, 'mocker', 'run'],
   },
   {
+    flag: '--custom-jinja-template',
+    env: 'DYN_CUSTOM_JINJA_TEMPLATE',
+    type: 'folder',
+    fallbackText: "the model's own",
+    help: "File with a chat template that stands in for the model's own.",
+    option: 'worker.chatTemplate',
+    commands: work,
+  },
+  {
     flag: '--endpoint',
     env: 'DYN_ENDPOINT',
     type: 'endpoint',

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { bundledModel, progressLine } from './model-folder.ts';
 import { dynamo } from './testing/command.ts';
 import { freePort, start } from './testing/running.ts';
 
-test('serve fetches a model that it is given by name, and serves it under that name', async () => {
+test('serve fetches a model that it is given by name, and serves it under that name, with a chat template of its own', async () => {
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dynamo-hub-'));
   stack.defer(() => rm(home, { recursive: true, force: true }));
@@ -15,7 +15,22 @@ test('serve fetches a model that it is given by name, and serves it under that n
   const files = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(bundledModel, name))] as const)));
   const hub = stack.use(await startHub({ 'org/tiny': { sha: 'a'.repeat(40), files } }));
   const env = { HF_ENDPOINT: hub.url, HF_HOME: home, DYN_LOG: 'warn' };
-  const args = ['--model-path', 'org/tiny', '--workers', '1', '--http-host', '127.0.0.1', '--http-port', String(await freePort())];
+  const template = join(home, 'own.jinja');
+  await writeFile(template, '<user>{{ messages[-1].content }}</user>!');
+  const args = [
+    '--model-path',
+    'org/tiny',
+    '--custom-jinja-template',
+    template,
+    '--delay-ms',
+    '0',
+    '--workers',
+    '1',
+    '--http-host',
+    '127.0.0.1',
+    '--http-port',
+    String(await freePort()),
+  ];
   const { child, output, ended } = await start(['serve', ...args], env);
   stack.defer(async () => {
     child.kill('SIGTERM');
@@ -23,6 +38,18 @@ test('serve fetches a model that it is given by name, and serves it under that n
   });
   expect(output()).toMatch(/org\/tiny: [\d.]+ of [\d.]+ MB\n/);
   await expect.poll(output, { timeout: 30_000 }).toContain("Ask model 'org/tiny'");
+  const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(output()) ?? [];
+  const answer = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      model: 'org/tiny',
+      stream: true,
+      messages: [{ role: 'user', content: 'x' }],
+      nvext: { annotations: ['formatted_prompt'] },
+    }),
+  });
+  expect(await answer.text()).toContain(': "<user>x</user>!"');
 });
 
 test('what the hub does not have ends in one line and exit code 2', async () => {

@@ -95,6 +95,8 @@ export interface Settings {
     readonly engine: EngineName;
     readonly name?: string;
     readonly endpoint?: `${string}.${string}.${string}`;
+    /** File with a chat template that stands in for the model's own. */
+    readonly chatTemplate?: string;
     readonly delayMs: number;
     readonly graceSeconds: number;
   };

@@ -28,7 +28,10 @@ export async function runServe(settings: Settings): Promise<number> {
   using log = openLog(settings);
   const model = modelFolder(settings);
   // Says what is wrong with the folder before anything runs.
-  await cardFromDirectory((await fetchNamedModel(settings.modelPath)) ?? model.path);
+  await cardFromDirectory(
+    (await fetchNamedModel(settings.modelPath)) ?? model.path,
+    settings.worker.chatTemplate === undefined ? {} : { chatTemplate: settings.worker.chatTemplate },
+  );
   await using stack = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), 'dynamo-serve-'));
   const forget = (): void => rmSync(root, { recursive: true, force: true });
@@ -81,6 +84,7 @@ function workerArguments(settings: Settings, model: ModelFolder): readonly strin
     '--engine': worker.engine,
     '--model-path': model.path,
     '--model-name': model.name,
+    '--custom-jinja-template': worker.chatTemplate,
     '--delay-ms': String(worker.delayMs),
     '--discovery-backend': 'file',
     '--request-plane': connect.requestPlane,

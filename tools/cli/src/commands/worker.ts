@@ -19,9 +19,10 @@ export async function runWorker(settings: Settings): Promise<number> {
   const folder = (await fetchNamedModel(settings.modelPath)) ?? model.path;
   using interruption = watchInterruption();
   const endpoint = worker.endpoint ?? (`${settings.namespace ?? 'dynamo'}.backend.generate` as const);
-  const engine = await engines[kind]({ modelPath: folder, delayMs: worker.delayMs });
+  const engine = await engines[kind]({ modelPath: folder, chatTemplate: worker.chatTemplate, delayMs: worker.delayMs });
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
-  await using served = await new Llm(runtime).serve({ endpoint, model: model.path, name: model.name, engine });
+  const own = worker.chatTemplate === undefined ? {} : { chatTemplate: worker.chatTemplate };
+  await using served = await new Llm(runtime).serve({ endpoint, model: model.path, name: model.name, engine, ...own });
   const { id, transport } = served.instance;
   report({ type: 'ready', instance: id.toString(16), address: addressOf(transport), endpoint }, `${worker.engine} engine, model '${model.name}'`);
   const end = await Promise.race([interruption.asked, runtime.closed.then(() => undefined)]);

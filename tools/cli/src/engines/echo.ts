@@ -5,8 +5,8 @@ import type { EngineFactory } from './index.ts';
 import { userTextOf } from './user-text.ts';
 
 /** An engine that gives the text of the user back, one token a chunk. */
-export const echo: EngineFactory = async ({ modelPath, delayMs }): Promise<Engine> => {
-  const { tokenizer, template } = await modelFileStore().load(await cardFromDirectory(modelPath));
+export const echo: EngineFactory = async ({ modelPath, chatTemplate, delayMs }): Promise<Engine> => {
+  const { tokenizer, template } = await modelFileStore().load(await cardFromDirectory(modelPath, chatTemplate === undefined ? {} : { chatTemplate }));
   const userText = userTextOf(template);
   return async function* (request, { signal }) {
     const prompt = tokenizer.decode(request.tokenIds, { skipSpecialTokens: false });

@@ -8,6 +8,8 @@ export type { EngineName } from './names.ts';
 export interface EngineOptions {
   /** Model folder. */
   readonly modelPath: string;
+  /** File with a chat template that stands in for the model's own. */
+  readonly chatTemplate?: string | undefined;
   /** Pause before each token, in milliseconds. */
   readonly delayMs: number;
 }
