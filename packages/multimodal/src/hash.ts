@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
 import { DynamoError } from '@dynamo/runtime';
-import type { Media } from './media.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -11,7 +10,7 @@ const dtypeByte = 0;
  * XXH3-64 over the number of dimensions, each dimension, the dtype and the bytes (spec multimodal 5). It is what names the medium
  * in hashes of blocks and in routing, here and in a 1.6.1 frontend.
  */
-export function contentHash(media: Pick<Media, 'shape' | 'bytes'>): bigint {
+export function contentHash(media: { readonly shape: readonly number[]; readonly bytes: Uint8Array }): bigint {
   const { shape, bytes } = media;
   if (shape.reduce((product, size) => product * size, 1) !== bytes.byteLength) {
     throw new DynamoError('invalid_argument', `${bytes.byteLength} bytes are not of shape ${shape.join('×')}`);
@@ -27,9 +26,3 @@ export function contentHash(media: Pick<Media, 'shape' | 'bytes'>): bigint {
 
 /** A content hash as it is written on the wire. */
 export const hashText = (hash: bigint): string => hash.toString(16).padStart(16, '0');
-
-/** Routing pads lie above every vocabulary (spec kv-router 1.5). */
-const padBase = 1_000_000;
-
-/** The token that stands for a medium's placeholders where a request is routed (spec multimodal 5). */
-export const padValue = (hash: bigint): number => padBase + Number(hash & 0x3fff_ffffn);

@@ -12,4 +12,5 @@ export type { Expected, Movement, Region, RemoteRegion, Transfer, TransferOption
 export type { TransferName } from './transfer/index.ts';
 export { decodeRdmaMetadata, encodeRdmaMetadata } from './wire/rdma-metadata.ts';
 export type { RdmaMetadata, WireDescriptor } from './wire/rdma-metadata.ts';
-export { contentHash, hashText, padValue } from './hash.ts';
+export { contentHash, hashText } from './hash.ts';
+export { leadsInside } from './fetch/url-policy.ts';

@@ -90,5 +90,13 @@ test('media of a prompt belong to every block that they touch, once', () => {
     { hash: 6n, offsets: [[8, 12] as const] },
   ];
   expect(mediaByBlock(spans, 17, 4)).toEqual([[5n], [5n], [5n, 6n], null, null]);
-  expect(padValue(0xffff_ffff_ffff_ffffn)).toBe(1_000_000 + 2 ** 30 - 1);
+});
+
+test('the pads of media are those of 1.6.1', () => {
+  const pads = JSON.parse(readFileSync(new URL('../../../../vectors/multimodal/pad_value.json', import.meta.url), 'utf8')) as {
+    mm_hash: string;
+    pad_value: number;
+  }[];
+  for (const { mm_hash: hash, pad_value: pad } of pads) expect(padValue(BigInt(`0x${hash}`))).toBe(pad);
+  expect(pads).toHaveLength(16);
 });

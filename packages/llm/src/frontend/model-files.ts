@@ -77,6 +77,7 @@ export function modelFileStore(sources: FileSources = {}): ModelFileStore {
           ? templateOf(card, { tokenizerConfig: config, ...(templateText === undefined ? {} : { chatTemplate: templateText }) })
           : undefined,
         eosTokenIds: await eosOf(card, read),
+        ...(await imageTokenOf(card, read)),
         vocabularySize: Math.max(encoders.size, (await configuredVocabulary(card, read)) ?? 0),
       };
     },
@@ -95,6 +96,16 @@ function templateOf(card: WireCard, files: TemplateFiles): ChatTemplate {
 async function configuredVocabulary(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<number | undefined> {
   const file = card.model_info?.hf_config_json;
   return file === undefined ? undefined : vocabularyOf(parse(await read(file), file));
+}
+
+/** Media-aware routing needs to know how the model takes images apart, so a card without that file has no image token (spec multimodal 5). */
+async function imageTokenOf(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<{ imageTokenId?: number }> {
+  const file = card.model_info?.hf_config_json;
+  const takesImages = card.extra_files?.some(({ path }) => baseName(path) === 'preprocessor_config.json') === true;
+  if (file === undefined || !takesImages) return {};
+  const { image_token_id: id, image_token_index: index } = parse(await read(file), file) as { image_token_id?: unknown; image_token_index?: unknown };
+  const token = id ?? index;
+  return typeof token === 'number' ? { imageTokenId: token } : {};
 }
 
 async function eosOf(card: WireCard, read: (file: CardFile) => Promise<Buffer>): Promise<readonly number[]> {

@@ -20,6 +20,8 @@ export interface ModelFiles {
   readonly eosTokenIds: readonly number[];
   /** How many token ids there are: as many as the tokenizer has, or config.json says where that is more. */
   readonly vocabularySize: number;
+  /** The token that stands for an image in a prompt, for models whose files say how images are taken apart: their prompts are routed by their images too. */
+  readonly imageTokenId?: number;
   /** Ids of a text with those that the tokenizer puts around it, such as a beginning of text. */
   encodeWhole(text: string): readonly number[] | Promise<readonly number[]>;
   /** Ids of a text: at once for a short one, beside the event loop for a long one. */

@@ -17,6 +17,7 @@ import type { ChatShape, EventWriter } from './chat-answer.ts';
 import { type Answering, sendEvents, sendWhole } from './exchange.ts';
 import { readPassed } from './passed-answer.ts';
 import { answerChunks } from './passed-chunks.ts';
+import { withMedia } from './chat-media.ts';
 import { answerTokens, callOf, knownTokens, modelFor, pinnedInstance, wantedFields } from './request-facts.ts';
 import type { TextExchange } from './text-route.ts';
 import { UsageCount } from './usage.ts';
@@ -86,7 +87,8 @@ export async function runOnTokens(exchange: Asking, { asked, model, record }: Be
   record.input(tokenIds.length);
   const session = agentContext(exchange.request.headers, triggerOf(asked));
   const plain = engineRequest(asked, model);
-  const tokens = { ...plain, tokenIds, ...(session === undefined ? {} : { extra: { ...plain.extra, ...session } }) };
+  const text = { ...plain, tokenIds, ...(session === undefined ? {} : { extra: { ...plain.extra, ...session } }) };
+  const tokens = await withMedia(text, asked, { model, prompt });
   const facts = new AnswerFacts(wantedFields(asked));
   facts.placed.onSent = () => stages.sent();
   const instance = pinnedInstance(tokens, model);

@@ -33,10 +33,6 @@ const later: readonly { reason: string; matches: (row: Case) => boolean }[] = [
     matches: ({ name }) =>
       ['GET /health', 'HEAD /health', 'GET /v1/models', 'GET /busy_threshold', 'busy_get2', 'GET /openapi.json', 'GET /docs/'].includes(name),
   },
-  {
-    reason: 'media parts in messages',
-    matches: ({ name }) => ['image_url_http', 'image_url_data', 'video_audio_url', 'input_audio', 'image_uuid', 'mm_processor_kwargs'].includes(name),
-  },
   { reason: 'needs the real mocker: test/interop', matches: ({ name }) => name.startsWith('mocker_') },
 ];
 

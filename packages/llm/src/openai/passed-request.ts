@@ -32,9 +32,10 @@ function usageMembers({ stream_options: options }: ChatRequest | CompletionReque
   return { stream_options: { include_usage: options.include_usage ?? false, continuous_usage_stats: options.continuous_usage_stats ?? false } };
 }
 
-function passedMessage(message: Members): Record<string, unknown> {
+/** One message of it; `part` writes the parts of its content. */
+export function passedMessage(message: Members, part: (part: unknown) => unknown = passedPart): Record<string, unknown> {
   const made = wireRequest(message);
-  if (Array.isArray(made['content'])) made['content'] = made['content'].map(passedPart);
+  if (Array.isArray(made['content'])) made['content'] = made['content'].map(part);
   return made;
 }
 

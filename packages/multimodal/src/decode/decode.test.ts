@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { crc32, deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { Multimodal } from '../multimodal.ts';
-import { hashText, padValue, contentHash } from '../hash.ts';
+import { contentHash, hashText } from '../hash.ts';
 import { decoderContract, type Sample } from './decoder.contract.ts';
 import { toEightBits } from './depth.ts';
 import { decodeImage } from './index.ts';
@@ -53,12 +53,6 @@ describe('pixels and hashes are those of a 1.6.1 frontend', () => {
       expect(hashText(contentHash({ shape: given.shape, bytes: Buffer.from(given.bytes_hex, 'hex') }))).toBe(given.content_hash);
     }
     expect(() => contentHash({ shape: [2, 2, 3], bytes: new Uint8Array(11) })).toThrow('11 bytes are not of shape 2×2×3');
-  });
-
-  test('pad_value.json', () => {
-    for (const { mm_hash, pad_value } of vector('pad_value') as { mm_hash: string; pad_value: number }[]) {
-      expect(padValue(BigInt(`0x${mm_hash}`))).toBe(pad_value);
-    }
   });
 
   test('an image over 128 MiB is refused, and little is spent on it', async () => {

@@ -75,3 +75,11 @@ function workerUrl(text: string, rules: FetchRules): URL {
   if (isIP(host) !== 0 && isBlockedAddress(host)) throw refused(`IP literal '${spelledHost(text, url)}' is in a blocked range`);
   return url;
 }
+
+/** Whether a URL names a host inside this machine, its cluster or a private network: it is no place for a server to be sent to. */
+export function leadsInside(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false;
+  const host = hostOf(url);
+  return isBlockedName(host) || (isIP(host) !== 0 && isBlockedAddress(host));
+}
