@@ -14,3 +14,5 @@ export { decodeRdmaMetadata, encodeRdmaMetadata } from './wire/rdma-metadata.ts'
 export type { RdmaMetadata, WireDescriptor } from './wire/rdma-metadata.ts';
 export { contentHash, hashText } from './hash.ts';
 export { leadsInside } from './fetch/url-policy.ts';
+export { decodeMediaCard, encodeMediaCard } from './wire/media-card.ts';
+export type { MediaCard } from './wire/media-card.ts';

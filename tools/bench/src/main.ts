@@ -14,6 +14,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- http-memory [--requests 20000] [--model FOLDER]         heap over many chat requests
        npm run bench -- http-kinds [--requests 100000]                          heap over requests of every kind, good and bad
        npm run bench -- transfer [--rounds 5]                                   bytes between two processes beside a bare socket
+       npm run bench -- media [--rounds 15]                                     decoding pictures beside the library alone
        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
 A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
@@ -60,6 +61,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'transfer') {
   const { transfer } = await import('./transfer.ts');
   await transfer({ rounds: Number(values.rounds) });
+} else if (positionals[0] === 'media') {
+  const { media } = await import('./media.ts');
+  await media({ rounds: Number(values.rounds) });
 } else if (positionals[0] === 'kv-growth') {
   const { kvGrowth } = await import('./kv-growth.ts');
   kvGrowth({ sizes: [1, 2, 4, 8, 16].map((millions) => millions * 1_000_000), workers: [8, 512] });
