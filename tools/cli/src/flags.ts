@@ -3,6 +3,7 @@ import type { FlagType } from './flag-types.ts';
 import { httpFlags } from './http-flags.ts';
 import { keyFlags } from './key-flags.ts';
 import { mockerFlags } from './mocker-flags.ts';
+import { plannerFlags } from './planner-flags.ts';
 import { replayFlags } from './replay-flags.ts';
 import { routerFlags } from './router-flags.ts';
 import { serviceFlags } from './service-flags.ts';
@@ -20,6 +21,7 @@ export type CommandName =
   | 'what-if'
   | 'replay'
   | 'mocker'
+  | 'planner'
   | 'slot-tracker'
   | 'indexer'
   | 'select-service';
@@ -51,7 +53,7 @@ const oneOf =
   (...words: readonly string[]) =>
   (value: unknown): boolean =>
     words.includes(String(value));
-const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router', 'mocker', 'run'];
+const all: readonly CommandName[] = ['serve', 'frontend', 'worker', 'router', 'mocker', 'planner', 'run'];
 const models: readonly CommandName[] = ['serve', 'frontend', 'worker', 'mocker', 'run'];
 const front: readonly CommandName[] = ['serve', 'frontend'];
 const work: readonly CommandName[] = ['serve', 'worker'];
@@ -97,6 +99,7 @@ export const flags: readonly Flag[] = [
   ...runFlags,
   ...replayFlags,
   ...mockerFlags,
+  ...plannerFlags,
   ...upstreamFlags,
   {
     flag: '--namespace',

@@ -40,7 +40,7 @@ describe('what can not be used ends in one line and exit code 2', () => {
     [
       ['fly'],
       {},
-      "unknown command 'fly'; there are serve, run, frontend, worker, router, slot-tracker, indexer, select-service, what-if, mocker, replay, keys",
+      "unknown command 'fly'; there are serve, run, frontend, worker, router, slot-tracker, indexer, select-service, what-if, mocker, planner, replay, keys",
     ],
     [['frontend', '--http-prot', '1'], {}, "unknown option '--http-prot' (Did you mean --http-port?)"],
     [['frontend', 'please'], {}, "too many arguments for 'frontend'. Expected 0 arguments but got 1: please."],

@@ -47,6 +47,10 @@ export const commands: Readonly<Record<CommandName, { summary: string; load: () 
     summary: 'Serves mock workers that schedule, cache and tell as real engines do, without a GPU.',
     load: async () => (await import('./commands/mocker.ts')).runMocker,
   },
+  planner: {
+    summary: 'Decides how many workers a service needs, on paper for a trace or for good, and starts and stops them.',
+    load: async () => (await import('./commands/planner.ts')).runPlannerCommand,
+  },
   replay: {
     summary: 'Replays a trace over simulated workers, or against a frontend, and tells how it went.',
     load: async () => (await import('./commands/replay.ts')).runReplay,

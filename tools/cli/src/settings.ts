@@ -113,6 +113,7 @@ export interface Settings {
   };
   readonly replay: ReplaySettings;
   readonly mocker: MockerSettings;
+  readonly planner: PlannerSettings;
   /** What a new API key may do. */
   readonly keys?: {
     readonly id?: string;
@@ -251,4 +252,42 @@ function put(target: Record<string, unknown>, path: readonly string[], value: un
   const [name = '', ...rest] = path;
   if (rest.length === 0) target[name] = value;
   else put((target[name] ??= {}) as Record<string, unknown>, rest, value);
+}
+
+/** What a planner plans for, from what, and what it does about it. */
+export interface PlannerSettings {
+  readonly mode: 'disagg' | 'prefill' | 'decode' | 'agg';
+  readonly target: 'throughput' | 'latency' | 'load' | 'sla';
+  readonly environment: 'local' | 'virtual';
+  readonly advisory: boolean;
+  readonly minEndpoint: number;
+  readonly prefillMinEndpoint?: number;
+  readonly decodeMinEndpoint?: number;
+  readonly maxGpus: number;
+  readonly minGpus: number;
+  readonly prefillGpus: number;
+  readonly decodeGpus: number;
+  readonly thresholds?: { readonly prefillUp?: number; readonly prefillDown?: number; readonly decodeUp?: number; readonly decodeDown?: number };
+  readonly loadSeconds: number;
+  readonly throughputSeconds: number;
+  readonly mostStep: number;
+  readonly ttftMs: number;
+  readonly itlMs: number;
+  readonly predictor: string;
+  readonly logarithmic: boolean;
+  readonly kalman: { readonly levelNoise: number; readonly trendNoise: number; readonly measurementNoise: number; readonly minPoints: number };
+  readonly trace?: string;
+  readonly dayPeak?: number;
+  readonly seed: number;
+  readonly engine?: string;
+  readonly htmlPath?: string;
+  readonly jsonPath?: string;
+  readonly metricsUrl?: string;
+  readonly prometheusUrl?: string;
+  readonly model?: string;
+  readonly prefillEndpoint?: string;
+  readonly decodeEndpoint?: string;
+  readonly workerCommand?: string;
+  readonly prefillCommand?: string;
+  readonly drainSeconds: number;
 }

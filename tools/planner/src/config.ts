@@ -57,7 +57,7 @@ export function checkConfig(config: PlannerConfig, gpus: Partial<Pair> = {}): vo
 }
 
 /** The roles that a mode scales; workers that do both count as decode workers. */
-const rolesOf = (mode: PlannerMode): readonly (keyof Pair)[] =>
+export const rolesOf = (mode: PlannerMode): readonly (keyof Pair)[] =>
   mode === 'disagg' ? ['prefill', 'decode'] : mode === 'prefill' ? ['prefill'] : ['decode'];
 
 function checkThresholds(thresholds: LoadThresholds | undefined): void {

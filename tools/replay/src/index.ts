@@ -1,7 +1,8 @@
 /** Replays a workload over simulated workers, and tells how it went. */
 export { Progress } from './progress.ts';
 export { type ReplayOptions, replayOffline } from './replay.ts';
-export { htmlOf } from './report/html.ts';
+export { htmlOf, pageOf } from './report/html.ts';
+export { lines } from './report/plots.ts';
 export { rankingOf } from './report/ranking.ts';
 export { tableOf } from './report/table.ts';
 export { ranked, sweep } from './sweep/sweep.ts';

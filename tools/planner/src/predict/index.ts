@@ -12,11 +12,8 @@ export const predictors: Readonly<Record<'constant' | 'kalman', (options: Predic
 /** Names of the predictors that exist. */
 export type PredictorName = keyof typeof predictors;
 
-/** Names that planners of 1.6.1 know beside ours; `arima` is answered by `kalman` with a warning, `prophet` is refused (spec planner 4). */
-export const foreignPredictors = ['arima', 'prophet'] as const;
-
 /**
- * The predictor of a name.
+ * The predictor of a name; `arima` is answered by `kalman` with a warning (spec planner 4).
  *
  * @throws DynamoError `not_implemented` for `prophet`, `invalid_argument` for a name that nobody knows.
  */

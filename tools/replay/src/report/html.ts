@@ -15,20 +15,26 @@ table{border-collapse:collapse;margin:1rem 0 2rem}td,th{padding:.25rem .8rem;tex
 /** A report with its plots as one page that needs nothing else. */
 export function htmlOf({ report, tally, ranks, blocks }: ReplayResult, title: string): string {
   const { summary } = report;
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escaped(title)}</title><style>${style}</style>
-<h1>${escaped(title)}</h1>
-<p>${readable(summary['completed_requests'])} of ${readable(summary['num_requests'])} requests in ${readable(Number(summary['duration_ms']) / 1_000)} s of simulated time; ${readable(Number(summary['prefix_cache_reused_ratio']) * 100)} % of prompt tokens came from the cache.</p>
+  return pageOf(
+    title,
+    `<p>${readable(summary['completed_requests'])} of ${readable(summary['num_requests'])} requests in ${readable(Number(summary['duration_ms']) / 1_000)} s of simulated time; ${readable(Number(summary['prefix_cache_reused_ratio']) * 100)} % of prompt tokens came from the cache.</p>
 ${figures(summary)}
 <div class="plots">
 ${latencies(tally).join('\n')}
 ${overTime(tally, { ranks, blocks }).join('\n')}
 </div>
-<script type="application/json" id="summary">${JSON.stringify(summary).replaceAll('<', '\\u003c')}</script>
+<script type="application/json" id="summary">${JSON.stringify(summary).replaceAll('<', '\\u003c')}</script>`,
+  );
+}
+
+/** One page that needs nothing else, around what is shown on it. */
+export const pageOf = (title: string, inside: string): string => `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${escaped(title)}</title><style>${style}</style>
+<h1>${escaped(title)}</h1>
+${inside}
 </html>
 `;
-}
 
 const names = ['mean', 'median', 'p75', 'p90', 'p95', 'p99', 'max'] as const;
 const rows = {
