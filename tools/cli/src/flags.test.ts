@@ -146,6 +146,7 @@ describe('settling', () => {
           port: 8000,
           reasoningField: 'reasoning_content',
           dispatch: { calls: false, thoughts: false },
+          messages: { enabled: false, stripPreamble: true },
           responses: { store: 'memory' },
         },
         router: { mode: 'round-robin' },

@@ -3,7 +3,7 @@ const laterFlags: ReadonlySet<string> = new Set(
   `--serve-indexer --tcp-tls-cert-path --tcp-tls-key-path --tcp-tls-ca-cert-path
   --tcp-tls-client-cert-path --tcp-tls-client-key-path --tcp-tls-client-ca-cert-path --nats-tls-ca-cert-path
   --nats-tls-insecure --nats-tls-client-cert-path --nats-tls-client-key-path --dump-config-to
-  --frontend-route-extension --enable-anthropic-api --strip-anthropic-preamble
+  --frontend-route-extension
   --exclude-tools-when-tool-choice-none
   --dyn-chat-processor --dyn-debug-perf --dyn-preprocess-workers --tokenizer --tokenizer-fallback
   --trust-remote-code --enforce-disagg --router-tracking-key-file --router-tracking-key-id --router-prefill-policy

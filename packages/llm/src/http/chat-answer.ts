@@ -27,7 +27,7 @@ export interface EventWriter<Chunk = TextChunk> {
   /** Text of the events behind the last chunk. */
   end(): string;
   /** Text of the events that end an answer which has failed, told as if nothing had come before; without it the error is told as chats tell it. */
-  failed?(told: Failure): string;
+  failed?(told: Failure, later: Failure): string;
 }
 
 /** What a chat answer needs to know beside. */

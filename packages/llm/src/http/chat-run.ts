@@ -3,7 +3,7 @@ import { batchesOf } from '@dynamo/runtime/internal';
 import type { TokenRequest } from '@dynamo/kv-router';
 import { answer } from '../frontend/answer.ts';
 import type { CountedEndpoint, RequestRecord } from '../frontend/frontend-metrics.ts';
-import type { ServingModel, TextModel } from '../frontend/serving-model.ts';
+import type { AnyModel, ServingModel, TextModel } from '../frontend/serving-model.ts';
 import type { ChatRequest } from '../openai/chat.ts';
 import { engineRequest, variablesOf } from '../openai/engine-request.ts';
 import { passedChat } from '../openai/passed-request.ts';
@@ -57,8 +57,12 @@ export interface BegunChat<Model> {
  */
 export async function runChat(exchange: Asking, asked: ChatRequest, endpoint: CountedEndpoint): Promise<ChatRun> {
   const record = beginChat(exchange, asked, endpoint);
-  const model = modelFor(exchange.parts, asked.model, 'chat');
-  return model.input === 'text' ? runOnText(exchange, { asked, model, record }) : runOnTokens(exchange, { asked, model, record });
+  return runBegun(exchange, { asked, model: modelFor(exchange.parts, asked.model, 'chat'), record });
+}
+
+/** The same for a request that has been begun and whose model is known. */
+export async function runBegun(exchange: Asking, { model, ...begun }: BegunChat<AnyModel>): Promise<ChatRun> {
+  return model.input === 'text' ? runOnText(exchange, { ...begun, model }) : runOnTokens(exchange, { ...begun, model });
 }
 
 /** Counts a chat request. */
@@ -118,14 +122,14 @@ export async function runOnTokens(exchange: Asking, { asked, model, record }: Be
 }
 
 /** Such a worker is always asked for a stream with its usage, as its answer is written anew. */
-const streamed = { stream: true, stream_options: { include_usage: true } } as const;
+const streamed = (asked: ChatRequest): ChatRequest => ({ ...asked, stream: true, stream_options: { ...asked.stream_options, include_usage: true } });
 
 /** A text-input worker gets the chat as it is, and says itself what is a thought and what a call (spec llm 2.6). */
 function runOnText(exchange: Asking, { asked, model, record }: BegunChat<TextModel>): ChatRun {
   const { id, parts } = exchange;
   const call = callOf(exchange);
   const open = (signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> =>
-    answerChunks(readPassed(itemsOfWorker(model.raw, passedChat({ ...asked, ...streamed }), { ...call, signal }), { route: 'chat' }));
+    answerChunks(readPassed(itemsOfWorker(model.raw, passedChat(streamed(asked)), { ...call, signal }), { route: 'chat' }));
   return { id, model: model.name, usage: new UsageCount(0, { told: true }), answering: { record, http: parts.http, model: model.name, open } };
 }
 

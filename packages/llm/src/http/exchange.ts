@@ -93,7 +93,7 @@ export async function sendEvents<Chunk extends Counted>(
       throw new AnswerFailed(failureOf(named(error, answering.model), { first: true }), error);
     stream.begin();
     const told = failureOf(error, { first: false });
-    response.end(text + (writer.failed?.(failureOf(error, { first: true })) ?? streamFailure(error)) + sseEnd);
+    response.end(text + (writer.failed?.(failureOf(error, { first: true }), told) ?? streamFailure(error)) + sseEnd);
     throw new AnswerFailed(told, error);
   }
 }

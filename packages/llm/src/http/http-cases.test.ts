@@ -23,15 +23,20 @@ const cases = decodeJson(readFileSync(new URL('../../../../vectors/llm/http/http
 
 /** Cases of routes, model kinds and features that later capabilities bring, by what brings them. */
 const later: readonly { reason: string; matches: (row: Case) => boolean }[] = [
-  {
-    reason: 'Anthropic messages',
-    matches: ({ name, request: { path } }) => path.startsWith('/v1/messages') || name === 'anth_models',
-  },
   { reason: 'images, video, audio', matches: ({ request: { path } }) => /^\/v1\/(images|videos|audio)/.test(path) },
   {
     reason: 'lists the fleet of the captures, and describes it in the words of the real one: tested below',
     matches: ({ name }) =>
-      ['GET /health', 'HEAD /health', 'GET /v1/models', 'GET /busy_threshold', 'busy_get2', 'GET /openapi.json', 'GET /docs/'].includes(name),
+      [
+        'GET /health',
+        'HEAD /health',
+        'GET /v1/models',
+        'GET /busy_threshold',
+        'busy_get2',
+        'GET /openapi.json',
+        'GET /docs/',
+        'anth_models',
+      ].includes(name),
   },
   { reason: 'needs the real mocker: test/interop', matches: ({ name }) => name.startsWith('mocker_') },
 ];
@@ -62,7 +67,10 @@ beforeAll(async () => {
   process.env['DYN_RUNTIME_INHIBITED_DURATION_SECS'] = '0';
   runtime = await DistributedRuntime.connect({ discovery: 'mem' });
   for (const [name, card] of Object.entries(fleet)) workers.set(name, await scriptedWorker(runtime, name, card));
-  frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0, responses: { store: 'none' } }, access: { admin: 'open' } });
+  frontend = await new Llm(runtime).frontend({
+    http: { host: '127.0.0.1', port: 0, responses: { store: 'none' }, messages: { enabled: true } },
+    access: { admin: 'open' },
+  });
   await vi.waitFor(() => expect(frontend.models.toSorted()).toEqual(names.toSorted()), 10_000);
 });
 
@@ -76,7 +84,7 @@ afterAll(async () => {
 const normal = (text: string): string =>
   text
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
-    .replace(/\b(resp|msg|fc|rs)_[0-9a-f]{32}/g, '$1_<hex32>')
+    .replace(/\b(resp|msg|fc|rs|toolu)_[0-9a-f]{32}/g, '$1_<hex32>')
     .replace(/"(created|created_at|completed_at)":\d{6,}/g, '"$1":0')
     .replace(/"(\w+_ms)":[\d.e+-]+/g, '"$1":0')
     .replace(/"(\w*worker_id)":\d+/g, '"$1":1')

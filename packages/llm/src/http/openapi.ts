@@ -75,6 +75,21 @@ const routes: readonly Described[] = [
     description: 'About how many tokens a request has.',
     example: { model: 'a-model', input: 'Hello!' },
   },
+  {
+    route: 'messages',
+    method: 'post',
+    summary: "Answer by Anthropic's Messages API",
+    description: 'What a model answers to messages, whole or as an event stream.',
+    example: { model: 'a-model', max_tokens: 100, messages: [{ role: 'user', content: 'Hello!' }] },
+  },
+  {
+    route: 'messages',
+    suffix: '/count_tokens',
+    method: 'post',
+    summary: 'Guess a length',
+    description: 'About how many tokens a request has.',
+    example: { model: 'a-model', messages: [{ role: 'user', content: 'Hello!' }] },
+  },
   { route: 'models', method: 'get', summary: 'List models', description: 'The models that can be asked for now, aliases among them.' },
   { route: 'models', suffix: '/{*model_id}', method: 'get', summary: 'Show a model', description: 'One model; its name may hold slashes.' },
   {
@@ -110,10 +125,10 @@ const responses = {
 };
 
 /** The description of the routes that are on, in OpenAPI 3.1. */
-export function openApiDocument({ paths, admin }: HttpSettings): unknown {
+export function openApiDocument({ paths, admin, messages }: HttpSettings): unknown {
   const described: Record<string, Record<string, unknown>> = {};
   for (const { route, method, suffix = '', summary, description, example } of routes) {
-    if (route === 'busyThreshold' && !admin) continue;
+    if ((route === 'busyThreshold' && !admin) || (route === 'messages' && !messages.enabled)) continue;
     const path = paths[route] + suffix;
     (described[path] ??= {})[method] = {
       summary,

@@ -21,6 +21,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { embeddingsRoute } from './routes/embeddings.ts';
 import { healthRoutes } from './routes/health.ts';
 import { notServedHere } from './routes/media.ts';
+import { messagesRoutes } from './routes/messages.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { modelsRoutes } from './routes/models.ts';
 import { poolingRoutes } from './routes/pooling.ts';
@@ -64,6 +65,7 @@ const routes = [
   poolingRoutes,
   rerankRoute,
   responsesRoutes,
+  messagesRoutes,
   realtimeRoute,
   notServedHere,
   modelsRoutes,

@@ -9,6 +9,7 @@ const usualPaths = {
   pooling: '/v1/pooling',
   rerank: '/v1/rerank',
   responses: '/v1/responses',
+  messages: '/v1/messages',
   realtime: '/v1/realtime',
   models: '/v1/models',
   health: '/health',
@@ -25,7 +26,11 @@ export type RoutePaths = Readonly<Record<keyof typeof usualPaths, string>>;
 /** What an operator may change of the HTTP routes; every member is optional. */
 export interface HttpOptions {
   /** Other paths for routes; the usual path is then unknown. */
-  paths?: { [K in 'chat' | 'completions' | 'embeddings' | 'classify' | 'pooling' | 'responses' | 'models' | 'health' | 'live' | 'metrics']?: string };
+  paths?: {
+    [
+      K in 'chat' | 'completions' | 'embeddings' | 'classify' | 'pooling' | 'responses' | 'messages' | 'models' | 'health' | 'live' | 'metrics'
+    ]?: string;
+  };
   /** Whether `/busy_threshold` is there; default true. */
   admin?: boolean;
   /** Whether `nvext` and the routing headers have an effect; default true. */
@@ -39,6 +44,11 @@ export interface HttpOptions {
   /** Events of their own in chat streams: for each call that is complete, and for each thought that has ended. None by default. */
   dispatch?: { calls?: boolean; thoughts?: boolean };
   /**
+   * Anthropic's Messages API at `/v1/messages`; not there by default, as in 1.6.1. `stripPreamble` takes the billing line out that
+   * coding assistants put before their system prompt, since it would spoil every cached prefix; default true.
+   */
+  messages?: { enabled?: boolean; stripPreamble?: boolean };
+  /**
    * Where answers of `/v1/responses` are kept for `previous_response_id`: `memory` by default, `file` for a folder that several
    * processes share, `none` to refuse it as 1.6.1 does. The longest unused go first beyond `limitMb`, 64 in memory and 1 024 in files.
    */
@@ -48,6 +58,7 @@ export interface HttpOptions {
 /** The same settled. */
 export interface HttpSettings extends Required<Pick<HttpOptions, 'admin' | 'nvext' | 'reasoningField' | 'dispatch'>> {
   readonly paths: RoutePaths;
+  readonly messages: { readonly enabled: boolean; readonly stripPreamble: boolean };
   readonly keepAliveMs: number | undefined;
   readonly errorPeekMs: number | undefined;
 }
@@ -72,7 +83,8 @@ export function settleHttp(options: HttpOptions = {}): HttpSettings {
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
       throw invalid(`http.${name} must be a whole number above 0, got ${value}`);
   }
-  return { paths: settled, admin, nvext, keepAliveMs, errorPeekMs, reasoningField, dispatch };
+  const messages = { enabled: options.messages?.enabled ?? false, stripPreamble: options.messages?.stripPreamble ?? true };
+  return { paths: settled, admin, nvext, messages, keepAliveMs, errorPeekMs, reasoningField, dispatch };
 }
 
 const invalid = (message: string): DynamoError => new DynamoError('invalid_argument', message);

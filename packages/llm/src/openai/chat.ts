@@ -45,6 +45,8 @@ export interface ChatRequest extends CommonRequest {
   /** Variables for the template; `chat_template_kwargs` is taken as another name. */
   chat_template_args?: Readonly<Record<string, unknown>> | null;
   thinking?: unknown;
+  /** Never read from a body: set by doors whose requests have words of their own for it. */
+  settled_variables?: Readonly<Record<string, unknown>>;
   thinking_token_budget?: number | null;
   media_io_kwargs?: unknown;
   mm_processor_kwargs?: unknown;

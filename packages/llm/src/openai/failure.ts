@@ -1,8 +1,8 @@
 import { DynamoError, type DynamoErrorCode } from '@dynamo/runtime';
 
 /** A failure whose message the client may read as it stands (spec llm 3.2). */
-export function publicFailure(code: DynamoErrorCode, message: string): DynamoError {
-  return new DynamoError(code, message, { data: { public: { type: 'message', message } } });
+export function publicFailure(code: DynamoErrorCode, message: string, { plain = false }: { plain?: boolean } = {}): DynamoError {
+  return new DynamoError(code, message, { data: { public: { type: plain ? 'text' : 'message', message } } });
 }
 
 /** Refuses a request by one of the rules of spec llm 3.2. */

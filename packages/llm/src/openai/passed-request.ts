@@ -14,7 +14,7 @@ export function passedChat(request: ChatRequest): Record<string, unknown> {
 }
 
 /** Members that are checked and go no further (observed in 1.6.1). */
-const dropped = ['thinking', 'cache_salt', 'stop_token_ids', 'detokenize', 'allowed_token_ids', 'bad_words_token_ids'] as const;
+const dropped = ['thinking', 'settled_variables', 'cache_salt', 'stop_token_ids', 'detokenize', 'allowed_token_ids', 'bad_words_token_ids'] as const;
 
 function passed(request: object): Record<string, unknown> {
   const wire = wireRequest(request);

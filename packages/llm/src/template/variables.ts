@@ -7,6 +7,8 @@ export interface VariablesRequest {
   readonly chat_template_kwargs?: Readonly<Record<string, unknown>> | null | undefined;
   readonly reasoning_effort?: unknown;
   readonly thinking?: unknown;
+  /** Variables of a door whose requests say it all: they are taken as they stand. */
+  readonly settled_variables?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What beside the request decides about thinking. */
@@ -37,6 +39,7 @@ const readsMode: ReadonlySet<string | undefined> = new Set(['minimax_m3', 'minim
  * Undefined when the request sets nothing and the family has no default.
  */
 export function templateVariables(request: VariablesRequest, family: Family = {}): Readonly<Record<string, unknown>> | undefined {
+  if (request.settled_variables !== undefined) return request.settled_variables;
   const variables: Variables = { ...request.chat_template_args, ...request.chat_template_kwargs };
   const effort = request.reasoning_effort ?? undefined;
   if (effort !== undefined) variables['reasoning_effort'] = effort;

@@ -7,7 +7,11 @@ import type { RouteParts } from './parts.ts';
 /** `GET /v1/models`, `/v1/models/{id}` and `/v1/models/{id}/ready`; ids may hold slashes (spec llm 3.1). */
 export function modelsRoutes(server: FastifyInstance, parts: RouteParts): void {
   const { models } = parts.http.paths;
-  server.get(models, (_request, reply) => sendJson(reply, JSON.stringify({ object: 'list', data: parts.models.list().map(wireModel) })));
+  server.get(models, (request, reply) => {
+    const listed = parts.models.list();
+    const ofMessages = parts.http.messages.enabled && request.headers['anthropic-version'] !== undefined;
+    return sendJson(reply, JSON.stringify(ofMessages ? messagesModels(listed) : { object: 'list', data: listed.map(wireModel) }));
+  });
   server.get<{ Params: { '*': string } }>(`${models}/*`, (request, reply) => {
     const asked = request.params['*'];
     if (asked === '') return send(reply, failure(404, `Route not found: ${request.method} ${models}/`));
@@ -28,6 +32,20 @@ const wireModel = (model: ListedModel): unknown => ({
   created: model.created,
   owned_by: 'nvidia',
   context_window: model.contextLength,
+});
+
+/** The list as the clients of the Messages API expect it. */
+const messagesModels = (models: readonly ListedModel[]): unknown => ({
+  data: models.map(({ id, created, contextLength }) => ({
+    id,
+    display_name: id,
+    type: 'model',
+    created_at: new Date(created * 1_000).toISOString().replace(/\.\d+Z$/, 'Z'),
+    max_input_tokens: contextLength,
+  })),
+  has_more: false,
+  first_id: models[0]?.id ?? null,
+  last_id: models.at(-1)?.id ?? null,
 });
 
 const wireReadiness = (model: string, namespaces: readonly Readiness[]): unknown => ({

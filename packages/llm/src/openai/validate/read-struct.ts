@@ -2,7 +2,7 @@ import { chars, JsonFault, JsonReader } from '@dynamo/runtime/internal';
 import { malformed } from '../failure.ts';
 import { escapeControls } from '../json-facts.ts';
 import { elementsText, missingMember, unknownMember } from './struct.ts';
-import type { StructShape, Type } from './type.ts';
+import { type StructShape, type Type, wrongType } from './type.ts';
 
 /** A body that is JSON and does not have the right shape; a plain `JsonFault` is one that is no JSON. */
 class ShapeFault extends JsonFault {}
@@ -76,7 +76,9 @@ class Reading {
         return next === chars.brace ? this.#map(inner.of) : this.#wrong(type);
       case 'struct':
         if (next === chars.brace) return this.#members(inner.struct);
-        return next === chars.bracket ? this.#elements(inner.struct) : this.#wrong(type);
+        if (next !== chars.bracket) return this.#wrong(type);
+        if (inner.struct.complete !== undefined) throw shapeFault(this.#reader.fault(wrongType([], inner.struct.name)));
+        return this.#elements(inner.struct);
       case 'word':
         return this.#word(type, next);
       case 'union':
@@ -151,7 +153,8 @@ class Reading {
       this.#at(`.${written}`, () => (field === undefined ? reader.skip() : put(made, name, this.value(field.type))));
     }
     const missing = missingMember(shape, (name) => Object.hasOwn(made, name));
-    if (missing !== undefined) throw new ShapeFault(missing, reader.faultIndex());
+    const wrong = missing ?? shape.complete?.(made);
+    if (wrong !== undefined) throw new ShapeFault(wrong, reader.faultIndex());
     reader.leave();
     return made;
   }

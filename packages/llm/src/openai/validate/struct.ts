@@ -22,6 +22,7 @@ export function fieldsOf(table: FieldTable): ReadonlyMap<string, Field> {
 export interface StructOptions {
   readonly aliases?: Readonly<Record<string, string>>;
   readonly closed?: boolean;
+  readonly complete?: StructShape['complete'];
   /** What messages call it instead of `struct NAME`. */
   readonly called?: string;
 }
@@ -33,6 +34,7 @@ export function struct(name: string, table: FieldTable, options: StructOptions =
     fields: fieldsOf(table),
     aliases: new Map(Object.entries(options.aliases ?? {})),
     closed: options.closed ?? false,
+    complete: options.complete,
   };
   return {
     mismatch(value, mode) {

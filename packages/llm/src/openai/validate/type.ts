@@ -33,6 +33,8 @@ export interface StructShape {
   readonly aliases: ReadonlyMap<string, string>;
   /** Whether other members are refused. */
   readonly closed: boolean;
+  /** What is wrong with all members together, told at the object's end; such an object can't be written as a list. */
+  readonly complete?: ((members: Readonly<Record<string, unknown>>) => string | undefined) | undefined;
 }
 
 /** One member of an object type. */

@@ -1,0 +1,137 @@
+import Anthropic from '@anthropic-ai/sdk';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
+import { DistributedRuntime } from '@dynamo/runtime';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { findPython, freePort, scene, startFrontend } from './python.ts';
+
+const found = findPython();
+const python = 'path' in found ? found.path : '';
+if ('missing' in found) console.warn(`skipped: ${found.missing}`);
+const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
+
+const special: Readonly<Record<string, number>> = { '<tool_call>': 261, '</tool_call>': 262, '<think>': 259, '</think>': 260 };
+const ids = (text: string): number[] =>
+  text.split(/(<\/?tool_call>|<\/?think>)/).flatMap((part) => (Object.hasOwn(special, part) ? [special[part] as number] : [...Buffer.from(part)]));
+
+let cancelled = 0;
+
+/** Thinks, calls the weather tool if one is offered, tells what it said; fails or talks slowly as it is asked to. */
+async function* engine({ tokenIds }: TokenRequest, { signal }: { signal: AbortSignal }) {
+  const prompt = Buffer.from(tokenIds.filter((id) => id < 256)).toString();
+  if (prompt.includes('slowly')) {
+    signal.addEventListener('abort', () => cancelled++, { once: true });
+    for (let i = 0; i < 4_000 && !signal.aborted; i++) {
+      yield { tokenIds: ids('tick ') };
+      await sleep(5);
+    }
+    return;
+  }
+  const rain = /rain in \w+/.exec(prompt)?.[0];
+  const offered = /Tools:.*"name": ?"weather"/s.test(prompt);
+  const text = rain !== undefined ? `I see ${rain}.` : offered ? '<tool_call>{"name":"weather","arguments":{"city":"Bern"}}</tool_call>' : 'Hé 日本!';
+  yield { tokenIds: ids('<think>well</think>') };
+  for (const id of ids(text)) yield { tokenIds: [id] };
+  if (prompt.includes('fail midway')) throw new Error('a secret of the engine');
+  yield { tokenIds: [], finishReason: 'stop' as const };
+}
+
+const user = (content: string): Anthropic.MessageParam => ({ role: 'user', content });
+const weather: Anthropic.Tool = {
+  name: 'weather',
+  description: 'Tells the weather',
+  input_schema: { type: 'object', properties: { city: { type: 'string' } } },
+};
+
+describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside the real one, on a worker of ours", () => {
+  const stack = new AsyncDisposableStack();
+  let ours: Frontend;
+  let real = '';
+
+  beforeAll(async () => {
+    const { env } = stack.use(await scene());
+    Object.assign(process.env, env);
+    const runtime = stack.use(await DistributedRuntime.connect());
+    const llm = new Llm(runtime);
+    stack.use(
+      await llm.serve({ endpoint: 'dynamo.ours.generate', model: tiny, name: 'tiny', engine, parsers: { tools: 'hermes', reasoning: 'qwen3' } }),
+    );
+    ours = stack.use(await llm.frontend({ http: { host: '127.0.0.1', port: 0, messages: { enabled: true } } }));
+    real = stack.use(await startFrontend(python, { port: await freePort(), env, args: ['--enable-anthropic-api'] })).url;
+    await vi.waitFor(async () => expect(await (await fetch(`${real}/v1/models`)).text()).toContain('"tiny"'), 30_000);
+    await vi.waitFor(() => expect(ours.models).toEqual(['tiny']), 10_000);
+  });
+  afterAll(() => stack.disposeAsync());
+
+  const client = (which: 'ours' | 'real'): Anthropic =>
+    new Anthropic({ apiKey: 'none', baseURL: which === 'ours' ? ours.address : real, maxRetries: 0 });
+
+  describe.each(['ours', 'real'] as const)('%s', (which) => {
+    test('a message, whole and streamed', async () => {
+      const asked = { model: 'tiny', max_tokens: 100, messages: [user('hello')] };
+      const whole = await client(which).messages.create(asked);
+      expect(whole.content).toEqual([
+        { type: 'thinking', thinking: 'well', signature: '' },
+        { type: 'text', text: 'Hé 日本!' },
+      ]);
+      expect([whole.stop_reason, whole.usage.output_tokens > 5]).toEqual(['end_turn', true]);
+      const streamed = client(which).messages.stream(asked);
+      const seen: string[] = [];
+      streamed.on('text', (piece) => seen.push(piece));
+      const last = await streamed.finalMessage();
+      expect(last.content).toEqual([
+        { type: 'thinking', thinking: 'well', signature: 'erased' },
+        { type: 'text', text: 'Hé 日本!' },
+      ]);
+      expect([seen.join(''), last.stop_reason]).toEqual(['Hé 日本!', 'end_turn']);
+      expect([last.usage.input_tokens, last.usage.output_tokens]).toEqual([whole.usage.input_tokens, whole.usage.output_tokens]);
+    });
+
+    test.each([false, true])('a loop with a tool, streamed: %s', async (stream) => {
+      const messages: Anthropic.MessageParam[] = [user('what is the weather?')];
+      const ask = async (): Promise<Anthropic.Message> => {
+        const asked = { model: 'tiny', max_tokens: 100, messages, tools: [weather] };
+        return stream ? client(which).messages.stream(asked).finalMessage() : client(which).messages.create(asked);
+      };
+      const call = await ask();
+      const use = call.content.find((block) => block.type === 'tool_use');
+      expect([call.stop_reason, use?.name, use?.input]).toEqual(['tool_use', 'weather', { city: 'Bern' }]);
+      messages.push({ role: 'assistant', content: call.content });
+      messages.push({ role: 'user', content: [{ type: 'tool_result', tool_use_id: use?.id ?? '', content: 'rain in Bern' }] });
+      const answer = await ask();
+      expect(answer.content.find((block) => block.type === 'text')?.text).toBe('I see rain in Bern.');
+    });
+
+    test('errors are of the types that the client knows', async () => {
+      const of = async (change: object): Promise<unknown> =>
+        client(which)
+          .messages.create({ model: 'tiny', max_tokens: 10, messages: [user('x')], ...change })
+          .catch((error: unknown) => error);
+      expect(await of({ model: 'nobody' })).toBeInstanceOf(Anthropic.NotFoundError);
+      expect(await of({ max_tokens: 0 })).toBeInstanceOf(Anthropic.BadRequestError);
+      expect(await of({ messages: [user('fail midway')] })).toBeInstanceOf(Anthropic.InternalServerError);
+      const broken = client(which).messages.stream({ model: 'tiny', max_tokens: 10, messages: [user('fail midway')] });
+      let text = '';
+      broken.on('text', (piece) => (text += piece));
+      const error = (await broken.finalMessage().catch((thrown: unknown) => thrown)) as Error;
+      expect([text, error.message.includes('secret'), error.message.includes('Internal server error')]).toEqual(['Hé 日本!', false, true]);
+    });
+
+    test('a client that leaves is heard by the worker', async () => {
+      const before = cancelled;
+      const stream = client(which).messages.stream({ model: 'tiny', max_tokens: 4_000, messages: [user('slowly')] });
+      await new Promise<void>((resolve) => stream.once('text', () => resolve()));
+      stream.abort();
+      await stream.done().catch(() => {});
+      await vi.waitFor(() => expect(cancelled).toBe(before + 1), 10_000);
+    });
+
+    test('lengths are guessed and models listed', async () => {
+      const { input_tokens: tokens } = await client(which).messages.countTokens({ model: 'tiny', messages: [user('hello there')], tools: [weather] });
+      expect(tokens).toBe(32);
+      const [model] = (await client(which).models.list()).data;
+      expect([model?.id, model?.type]).toEqual(['tiny', 'model']);
+    });
+  });
+});
