@@ -1,6 +1,11 @@
 import Anthropic from '@anthropic-ai/sdk';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -28,6 +33,19 @@ async function* engine({ tokenIds }: TokenRequest, { signal }: { signal: AbortSi
     }
     return;
   }
+  const word = /secret word is (\w+)/.exec(prompt)?.[1];
+  const file = /read the file (\S+)/.exec(prompt)?.[1];
+  if (word === undefined && file !== undefined && prompt.includes('"name": "Read"')) {
+    yield {
+      tokenIds: ids(`<tool_call>${JSON.stringify({ name: 'Read', arguments: { file_path: file } })}</tool_call>`),
+      finishReason: 'stop' as const,
+    };
+    return;
+  }
+  if (word !== undefined) {
+    yield { tokenIds: ids(`The word is ${word}.`), finishReason: 'stop' as const };
+    return;
+  }
   const rain = /rain in \w+/.exec(prompt)?.[0];
   const offered = /Tools:.*"name": ?"weather"/s.test(prompt);
   const text = rain !== undefined ? `I see ${rain}.` : offered ? '<tool_call>{"name":"weather","arguments":{"city":"Bern"}}</tool_call>' : 'Hé 日本!';
@@ -36,6 +54,10 @@ async function* engine({ tokenIds }: TokenRequest, { signal }: { signal: AbortSi
   if (prompt.includes('fail midway')) throw new Error('a secret of the engine');
   yield { tokenIds: [], finishReason: 'stop' as const };
 }
+
+/** A coding assistant's command-line client, which nobody gets unasked: `CODING_ASSISTANT=…/claude`. */
+const assistant = process.env['CODING_ASSISTANT'] ?? '';
+if (assistant === '') console.warn('not run: a coding assistant that reads a file, for which CODING_ASSISTANT is not set');
 
 const user = (content: string): Anthropic.MessageParam => ({ role: 'user', content });
 const weather: Anthropic.Tool = {
@@ -133,5 +155,25 @@ describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside
       const [model] = (await client(which).models.list()).data;
       expect([model?.id, model?.type]).toEqual(['tiny', 'model']);
     });
+  });
+
+  test.each(assistant === '' ? [] : [assistant])('a coding assistant reads a file by its own tool: %s', { timeout: 120_000 }, async (command) => {
+    const home = await mkdtemp(join(tmpdir(), 'dynamo-assistant-'));
+    const note = join(home, 'note.txt');
+    await writeFile(note, 'The secret word is heron.\n');
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: home,
+      ANTHROPIC_BASE_URL: ours.address,
+      ANTHROPIC_API_KEY: 'none',
+      ANTHROPIC_SMALL_FAST_MODEL: 'tiny',
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    };
+    const args = ['-p', `read the file ${note} and tell me its word`, '--model', 'tiny', '--allowedTools', 'Read', '--output-format', 'json'];
+    const running = promisify(execFile)(command, args, { cwd: home, env });
+    running.child.stdin?.end();
+    const { stdout } = await running;
+    expect((JSON.parse(stdout) as { result: string }).result).toBe('The word is heron.');
+    await rm(home, { recursive: true });
   });
 });
