@@ -61,6 +61,7 @@ export type {
   TransferOptions,
   WireDescriptor,
 } from '@dynamo/multimodal/internal';
+export type { DecodeOptions, FetchOptions, MultimodalOptions } from '@dynamo/multimodal';
 // What the names above mention, so that a planner needs no second import to write it down.
 export type { CallOptions, EndpointPath, HandlerContext, Instance, InstanceId, LogFields, Logger } from '@dynamo/runtime';
 export type { CardOptions, LogitsProcessor, Tensors } from '@dynamo/llm';

@@ -14,5 +14,9 @@ export { decodeRdmaMetadata, encodeRdmaMetadata } from './wire/rdma-metadata.ts'
 export type { RdmaMetadata, WireDescriptor } from './wire/rdma-metadata.ts';
 export { contentHash, hashText } from './hash.ts';
 export { leadsInside } from './fetch/url-policy.ts';
+export { decodeRules } from './decode/rules.ts';
+export { fetchRules } from './fetch/rules.ts';
+export { loadMedia } from './media.ts';
+export { decodeDecoded, encodeDecoded } from './wire/decoded.ts';
 export { decodeMediaCard, encodeMediaCard } from './wire/media-card.ts';
 export type { MediaCard } from './wire/media-card.ts';

@@ -13,6 +13,8 @@ export interface MediaPart {
   readonly url?: string;
   /** The encoded bytes themselves; then nothing is fetched. */
   readonly data?: Uint8Array;
+  /** An image that a frontend has decoded: what a worker finds under `Decoded`. Its pixels are read from there. */
+  readonly decoded?: unknown;
 }
 
 /** A decoded image. */

@@ -5,6 +5,7 @@ import { contentHash } from './hash.ts';
 import { loadMedia, type LoadRules, type Media, type MediaPart } from './media.ts';
 import { Connector } from './transfer/connector.ts';
 import { Descriptor } from './transfer/descriptor.ts';
+import { decodeDecoded } from './wire/decoded.ts';
 import { decodeRdmaMetadata, encodeRdmaMetadata, type RdmaMetadata } from './wire/rdma-metadata.ts';
 
 /** How media and memory are handled; every default is the careful one. */
@@ -57,7 +58,7 @@ export class Multimodal implements AsyncDisposable {
    * nobody decodes, `payload_too_large` over a limit, `cannot_connect` and `deadline_exceeded` when it can't be had.
    */
   load(part: MediaPart, options: { signal?: AbortSignal } = {}): Promise<Media> {
-    return loadMedia(part, this.#load, options.signal);
+    return part.decoded === undefined ? loadMedia(part, this.#load, options.signal) : this.#received(part.decoded, options);
   }
 
   /** Names a medium by its content, as 1.6.1 does: equal pixels have equal hashes, however they were sent. */
@@ -93,6 +94,11 @@ export class Multimodal implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connector[Symbol.asyncDispose]();
+  }
+
+  async #received(value: unknown, options: { signal?: AbortSignal }): Promise<Media> {
+    const { descriptor, media } = decodeDecoded(value);
+    return { ...media, bytes: await this.read(descriptor, options) };
   }
 
   #room(metadata: RdmaMetadata): Descriptor {

@@ -1,3 +1,4 @@
+import { MediaLoader } from './media-loader.ts';
 import { loadPolicyFile, resolveOptions } from '@dynamo/kv-router/internal';
 import type { KvRouterOptions } from '@dynamo/kv-router';
 import type { CallOptions, DistributedRuntime, Handler, Logger, PolicyName } from '@dynamo/runtime';
@@ -88,6 +89,8 @@ export interface FrontendOptions {
       models: readonly string[];
     }): unknown;
   }[];
+  /** Where workers read the images that are decoded for them: `host` is this frontend's address for them, `DYN_TCP_RPC_HOST` or `127.0.0.1` by default. */
+  media?: { host?: string };
   /** Folder that stands in for model files which can't be read where their card says. */
   modelPath?: string;
   /** First part of every metric's name; default `dynamo_frontend`. */
@@ -185,6 +188,7 @@ export async function openFrontend(runtime: DistributedRuntime, options: Fronten
     access: new Access({ keys, admin, relay, open: [http.paths.live, http.paths.health] }),
     running: new RunningAnswers(limits.readerMs ?? defaultReaderMs),
     overloadStatus: limits.overloadStatus ?? 529,
+    media: undo.use(new MediaLoader(options.media?.host ?? (process.env['DYN_TCP_RPC_HOST'] || '127.0.0.1'))),
     scrape: () => (siblings === undefined ? metrics.text() : siblings.metrics()),
     health,
     responses: undo.adopt(openResponses(listening.responses ?? {}, log), (store) => store?.[Symbol.asyncDispose]()),

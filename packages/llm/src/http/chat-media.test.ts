@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KvPublisher } from '@dynamo/kv-router';
+import { Multimodal } from '@dynamo/multimodal';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { mem, MemEvents, memEvents, MemStore } from '@dynamo/runtime/internal';
 import { expect, test, vi } from 'vitest';
@@ -127,4 +129,47 @@ test('placeholders become the pads of their images, one by one or run by run', (
   expect(routingTokens([9, 9, 1, 9], 9, [101, 102])).toEqual([101, 101, 1, 102]);
   expect(routingTokens([9, 1, 9], 9, [101])).toBeUndefined();
   expect(routingTokens([1, 2], 9, [101])).toBeUndefined();
+});
+
+test("a worker that asks for pixels gets those of the picture, and a picture that is none is the client's fault", async () => {
+  await using runtime = await DistributedRuntime.connect({ discovery: 'mem' });
+  await using multimodal = new Multimodal();
+  const seen: unknown[] = [];
+  const engine: Engine = async function* ({ extra }) {
+    const data = extra?.['multi_modal_data'] as { image_url: { Decoded: Record<string, unknown> }[] };
+    for (const { Decoded: decoded } of data.image_url) {
+      const media = await multimodal.load({ kind: 'image', decoded });
+      seen.push([media.shape, [...media.bytes], decoded['content_hash'], multimodal.hash(media).toString(16)]);
+      left = decoded;
+    }
+    yield { tokenIds: [104], finishReason: 'stop' };
+  };
+  let left: unknown;
+  await new Llm(runtime).serve({ endpoint: path, model: tinyModel, name: 'tiny', engine, media: { decode: { maxWidth: 100 } } });
+  await using frontend = await new Llm(runtime).frontend({ http: { host: '127.0.0.1', port: 0 } });
+  await vi.waitFor(() => expect(frontend.models).toEqual(['tiny']), 10_000);
+  const ask = async (...urls: string[]): Promise<unknown[]> => {
+    const content = urls.map((url) => ({ type: 'image_url', image_url: { url } }));
+    const { status, body } = await frontend.inject({
+      method: 'POST',
+      path: '/v1/chat/completions',
+      body: { model: 'tiny', messages: [{ role: 'user', content }] },
+    });
+    return [status, status === 200 ? undefined : JSON.parse(body)];
+  };
+  const vectors = JSON.parse(readFileSync(new URL('../../../../vectors/multimodal/frontend_to_worker.json', import.meta.url), 'utf8'));
+  const { url } = vectors.request_body.messages[0].content[1].image_url;
+  expect(await ask(url, url)).toEqual([200, undefined]);
+  const pixels = Array.from({ length: 18 }, (_, at) => at);
+  const one = [[2, 3, 3], pixels, '9907de251781f39e', '9907de251781f39e'];
+  expect(seen).toEqual([one, one]);
+  const theirs = vectors.worker_request_decoded.multi_modal_data.image_url[0].Decoded;
+  expect(Object.keys(left as object)).toEqual(Object.keys(theirs));
+  expect(left).toMatchObject({ shape: theirs.shape, dtype: theirs.dtype, metadata: theirs.metadata, content_hash: theirs.content_hash });
+  // Answered: the memory is the frontend's own again.
+  await expect(multimodal.load({ kind: 'image', decoded: left })).rejects.toMatchObject({ code: 'not_found' });
+  for (const [bad, message] of Object.entries(vectors.http_errors_with_decoder as Record<string, string>)) {
+    if (bad.includes('x.invalid')) continue;
+    expect([bad, ...(await ask(bad))]).toEqual([bad, 400, { message, type: 'Bad Request', code: 400 }]);
+  }
 });

@@ -1,5 +1,6 @@
 import type { TokenRequest } from '@dynamo/kv-router';
 import { padValue } from '@dynamo/kv-router/internal';
+import { MediaLoader } from '../frontend/media-loader.ts';
 import type { ServingModel } from '../frontend/serving-model.ts';
 import type { ChatRequest } from '../openai/chat.ts';
 import { publicFailure } from '../openai/failure.ts';
@@ -18,7 +19,8 @@ export async function withMedia(
 ): Promise<TokenRequest> {
   const media = mediaOf(asked);
   if (media.length === 0) return tokens;
-  await refuseInside(media);
+  // Whose images are fetched here has the policy of the card.
+  if (!MediaLoader.serves(model.card)) await refuseInside(media);
   const routing = await mediaRouting(tokens, media, model);
   const args = {
     ...(tokens.extra?.['extra_args'] as object | undefined),
@@ -26,6 +28,26 @@ export async function withMedia(
     ...(prompt !== undefined && { formatted_prompt: prompt }),
   };
   return { ...tokens, extra: { ...tokens.extra, ...mediaMembers(media), ...routing, extra_args: args } };
+}
+
+/** How an answer is opened once it is known what is sent. */
+type Opening<Chunk> = (sent: TokenRequest, signal: AbortSignal) => AsyncIterable<readonly Chunk[]>;
+
+/** Decodes a request's images before it is sent, for workers that ask for pixels, and keeps these until it has been answered. */
+export function withPixels<Chunk>(
+  loader: MediaLoader,
+  { asked, model, tokens }: { asked: ChatRequest; model: ServingModel; tokens: TokenRequest },
+  open: Opening<Chunk>,
+): (signal: AbortSignal) => AsyncIterable<readonly Chunk[]> {
+  const images = MediaLoader.serves(model.card) ? mediaOf(asked).filter(({ kind, url }) => kind === 'image_url' && url !== undefined) : [];
+  if (images.length === 0) return (signal) => open(tokens, signal);
+  return async function* (signal) {
+    await using decoded = await loader.decode(images, model.card, signal);
+    const data = tokens.extra?.['multi_modal_data'] as Readonly<Record<string, readonly object[]>>;
+    let next = 0;
+    const list = data['image_url']?.map((one) => ('Url' in one ? decoded.images[next++] : one));
+    yield* open({ ...tokens, extra: { ...tokens.extra, multi_modal_data: { ...data, image_url: list } } }, signal);
+  };
 }
 
 /** An image without a name of its own would be looked at to place its request: not inside this network (observed in 1.6.1). */

@@ -17,7 +17,7 @@ import type { ChatShape, EventWriter } from './chat-answer.ts';
 import { type Answering, sendEvents, sendWhole } from './exchange.ts';
 import { readPassed } from './passed-answer.ts';
 import { answerChunks } from './passed-chunks.ts';
-import { withMedia } from './chat-media.ts';
+import { withMedia, withPixels } from './chat-media.ts';
 import { answerTokens, callOf, knownTokens, modelFor, pinnedInstance, wantedFields } from './request-facts.ts';
 import type { TextExchange } from './text-route.ts';
 import { UsageCount } from './usage.ts';
@@ -116,7 +116,9 @@ export async function runOnTokens(exchange: Asking, { asked, model, record }: Be
     detokenized: (ms: number, count: number) => stages.detokenized(ms, count),
     ...(instance === undefined ? {} : { instance }),
   };
-  const open = (signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> => batchesOf(answer(model, tokens, { ...call, signal }));
+  const plainly = (sent: TokenRequest, signal: AbortSignal): AsyncIterable<readonly AnswerChunk[]> =>
+    batchesOf(answer(model, sent, { ...call, signal }));
+  const open = withPixels(exchange.parts.media, { asked, model, tokens }, plainly);
   const answering = { record, http, model: model.name, placed: facts.placed, open };
   return { id: exchange.id, model: model.name, usage, facts, answering, shape, tokens, prompt };
 }

@@ -1,3 +1,5 @@
+import type { MultimodalOptions } from '@dynamo/multimodal';
+import { mediaMembersOf, ownTransfer } from './media-options.ts';
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DynamoError } from '@dynamo/runtime';
@@ -46,6 +48,11 @@ export interface CardOptions {
   needs?: readonly (readonly ('aggregated' | 'prefill' | 'decode' | 'encode')[])[];
   /** Words by which requests ask for workers or avoid them (spec kv-router 8). */
   taints?: readonly string[];
+  /**
+   * Has frontends fetch and decode images, within these limits, and hand over their pixels: `Multimodal.load({ kind, decoded })` reads
+   * them. Only between frontends and workers of ours; a real frontend would do it over NIXL.
+   */
+  media?: Pick<MultimodalOptions, 'fetch' | 'decode'>;
   /** Where decode workers fetch the KV cache of what this one has read. */
   bootstrap?: { host: string; port: number };
 }
@@ -117,10 +124,10 @@ export async function cardFromDirectory(path: string, options: CardOptions = {},
         reasoningParser: options.parsers?.reasoning,
         bootstrap: options.bootstrap,
         taints: options.taints,
+        engineData: options.media === undefined ? undefined : { [ownTransfer.name]: ownTransfer.value },
       })
       .toWire(),
-    media_decoder: null,
-    media_fetcher: null,
+    ...(await mediaMembersOf(options.media)),
   };
 }
 

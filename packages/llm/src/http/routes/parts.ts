@@ -1,6 +1,7 @@
 import type { Logger } from '@dynamo/runtime';
 import type { Tracer } from '@dynamo/runtime/internal';
 import type { FrontendMetrics } from '../../frontend/frontend-metrics.ts';
+import type { MediaLoader } from '../../frontend/media-loader.ts';
 import type { HttpSettings } from '../settings.ts';
 import type { ModelDirectory } from '../../frontend/serving-model.ts';
 import type { Access } from '../access.ts';
@@ -23,6 +24,8 @@ export interface RouteParts {
   /** Keeps the answers of `/v1/responses`; undefined where they are not kept. */
   readonly responses: ResponseStore | undefined;
   readonly http: HttpSettings;
+  /** Decodes images for workers that ask for pixels. */
+  readonly media: MediaLoader;
   /** Text of `/metrics`: that of all processes of the frontend. */
   readonly scrape: () => Promise<string>;
   /** JSON of `/health`. */
