@@ -15,6 +15,7 @@ const usage = `usage: npm run bench -- plane [--python PYTHON] [--planes tcp,nat
        npm run bench -- http-kinds [--requests 100000]                          heap over requests of every kind, good and bad
        npm run bench -- transfer [--rounds 5]                                   bytes between two processes beside a bare socket
        npm run bench -- media [--rounds 15]                                     decoding pictures beside the library alone
+       npm run bench -- blocks [--rounds 5]                                     KV blocks in memory and on disk beside plain copies
        npm run bench -- replay [--python PYTHON] [--rounds 3]                   simulated requests a second beside the real replay
 A plane of NATS needs a nats-server at NATS_SERVER. The memory lanes need NODE_OPTIONS=--expose-gc. The HTTP lanes are a configuration of the shared harness: tools/bench/http.json.`;
 
@@ -67,6 +68,9 @@ if (positionals[0] === 'plane') {
 } else if (positionals[0] === 'kv-growth') {
   const { kvGrowth } = await import('./kv-growth.ts');
   kvGrowth({ sizes: [1, 2, 4, 8, 16].map((millions) => millions * 1_000_000), workers: [8, 512] });
+} else if (positionals[0] === 'blocks') {
+  const { blockTiers } = await import('./blocks.ts');
+  await blockTiers({ rounds: Number(values.rounds) });
 } else if (positionals[0] === 'receipts') {
   const { receipts } = await import('./receipts.ts');
   receipts({ decisions: Number(values.count ?? '2000') });

@@ -80,9 +80,11 @@ export class Offload {
     const { from, to, metrics } = this.#parts;
     try {
       const copied = await eachOf(jobs, limits.transfers, (job) => this.#copy(job));
-      for (const [at, job] of jobs.entries()) {
-        if (copied[at] !== true) continue;
-        for (const kept of to.register([job.target], { priority: job.priority })) kept.release();
+      const done = jobs.filter((_, at) => copied[at] === true);
+      if (done.length === 0) return;
+      const targets = done.map(({ target }) => target);
+      for (const kept of to.register(targets, { priority: done.map(({ priority }) => priority) })) {
+        kept.release();
         metrics.offloaded(from.name, to.name);
       }
     } finally {
