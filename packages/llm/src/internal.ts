@@ -34,3 +34,7 @@ export { LoraDownloader } from './lora/index.ts';
 export type { LoraDownloaderOptions, LoraSource } from './lora/index.ts';
 export { adapterCard } from './model/adapter-card.ts';
 export type { AdapterFacts } from './model/adapter-card.ts';
+export { factsOf, ggufFolder, isGgufPath, readGguf } from './model/gguf/index.ts';
+export type { GgufFacts, GgufFile } from './model/gguf/index.ts';
+export { openLlama } from './worker/llama/llama-engine.ts';
+export type { LlamaEngine, LlamaOptions } from './worker/llama/llama-engine.ts';

@@ -19,6 +19,7 @@ export const confined: readonly { readonly from: RegExp; readonly to: RegExp }[]
   { from: /^@huggingface\/tokenizers$/, to: /^llm\/src\/tokenizer\// },
   { from: /^@huggingface\/jinja$/, to: /^llm\/src\/template\// },
   { from: /^yaml$/, to: /^kv-router\/src\/policy-file\// },
+  { from: /^node-llama-cpp$/, to: /^llm\/src\/worker\/llama\// },
   { from: /^ws$/, to: /^llm\/src\/http\/realtime\// },
   { from: /^@napi-rs\/image$/, to: /^multimodal\/src\/decode\// },
   { from: /^@node-rs\/xxhash$/, to: /^(multimodal\/src\/hash\.ts|kv-router\/src\/(hash\/hash\.test|select\/testing\/))/ },

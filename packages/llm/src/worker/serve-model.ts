@@ -2,6 +2,7 @@ import { KvPublisher, type KvPublisherOptions } from '@dynamo/kv-router';
 import type { DistributedRuntime, EndpointPath, Handler, HandlerContext, Served } from '@dynamo/runtime';
 import { type BatchedIterable, batchesOf, encodeModel, itemsOf } from '@dynamo/runtime/internal';
 import { type CardOptions, cardFromDirectory } from '../model/card.ts';
+import { isGgufPath } from '../model/gguf/path.ts';
 import { shareCard } from '../model/share-card.ts';
 import type { Engine } from './engine.ts';
 import type { Tensors } from '../model/tensor-types.ts';
@@ -15,7 +16,7 @@ import { decodeTokenRequest } from '@dynamo/kv-router/internal';
 /** A model to serve: the first three members are all that is needed. */
 export interface ServeModelOptions extends CardOptions {
   endpoint: EndpointPath;
-  /** Folder with config.json and tokenizer.json, or `owner/name` of a model on the hub: see `Llm.fetchModel`. With `input: 'tensor'` just a name. */
+  /** Folder with config.json and tokenizer.json, a GGUF file, or `owner/name` of a model on the hub: see `Llm.fetchModel`. With `input: 'tensor'` just a name. */
   model: string;
   /**
    * From token ids to tokens; with `input: 'tensor'` from `Tensors` to `Tensors`; with `input: 'text'` or the surface `embedding`, from
@@ -94,8 +95,9 @@ export async function serveModel(runtime: DistributedRuntime, options: ServeMode
   return ownedModel(runtime, { served, kv, running, adapters, kept: undo.move(), signal: options.signal });
 }
 
-/** A folder as it is; what is none and may be the name of a model is fetched. */
+/** A folder as it is; the one that is made of a GGUF file; what is none and may be the name of a model is fetched. */
 async function folderOf(model: string, signal: AbortSignal | undefined): Promise<string> {
+  if (isGgufPath(model)) return (await import('../model/gguf/index.ts')).ggufFolder(model, process.env);
   const { fetchModel, hubPlace, looksLikeModelId } = await import('../hub/index.ts');
   return looksLikeModelId(model) ? fetchModel(model, hubPlace(process.env), signal === undefined ? {} : { signal }) : model;
 }
