@@ -179,7 +179,7 @@ describe('settling', () => {
         serviceBlockSize: 128,
       },
       upstream: { probeSeconds: 2, idleSeconds: 120 },
-      worker: { engine: 'echo', delayMs: 20, graceSeconds: 1 },
+      worker: { delayMs: 20, graceSeconds: 1 },
       workers: 2,
       run: { concurrency: 16, resume: true },
       mocker: {
@@ -262,7 +262,7 @@ describe('settling', () => {
     ['frontend', {}, { DYN_HTTP_PORT: '80x' }, "DYN_HTTP_PORT='80x': expected a whole number from 0 to 65535"],
     ['serve', { '--workers': '0' }, {}, "--workers '0': expected a whole number from 1"],
     ['serve', { '--delay-ms': '-1' }, {}, "--delay-ms '-1': expected a whole number from 0"],
-    ['worker', { '--engine': 'vllm' }, {}, "--engine 'vllm': expected one of echo, openai"],
+    ['worker', { '--engine': 'vllm' }, {}, "--engine 'vllm': expected one of echo, llama, openai"],
     ['worker', { '--endpoint': 'a.b' }, {}, "--endpoint 'a.b': expected namespace.component.endpoint, each of letters, digits, '-' and '_'"],
     [
       'frontend',

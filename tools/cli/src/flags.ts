@@ -1,6 +1,7 @@
 import { engineNames } from './engines/names.ts';
 import type { FlagType } from './flag-types.ts';
 import { httpFlags } from './http-flags.ts';
+import { llamaFlags } from './llama-flags.ts';
 import { keyFlags } from './key-flags.ts';
 import { mockerFlags } from './mocker-flags.ts';
 import { plannerFlags } from './planner-flags.ts';
@@ -101,6 +102,7 @@ export const flags: readonly Flag[] = [
   ...mockerFlags,
   ...plannerFlags,
   ...upstreamFlags,
+  ...llamaFlags,
   {
     flag: '--namespace',
     env: 'DYN_NAMESPACE',
@@ -195,17 +197,18 @@ export const flags: readonly Flag[] = [
     flag: '--engine',
     type: 'choice',
     choices: engineNames,
-    fallback: 'echo',
-    help: 'What answers the requests: echo gives the text of the user back, token by token; openai asks the servers of --upstream.',
+    fallbackText: 'llama for a GGUF file, else echo',
+    help: 'What answers the requests: echo gives the text of the user back, token by token; llama runs a GGUF file on this processor (npm install node-llama-cpp); openai asks the servers of --upstream.',
     option: 'worker.engine',
     commands: work,
   },
   {
     flag: '--model-path',
+    aliases: ['--model'],
     env: 'DYN_MODEL_PATH',
     type: 'folder',
     fallbackText: 'workers: a small bundled tokenizer',
-    help: 'Model folder with config.json and tokenizer.json, or OWNER/NAME[@REVISION] of a model on the hub, which is fetched without its weights (HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count). A frontend reads files there that it cannot read where a worker names them.',
+    help: 'Model folder with config.json and tokenizer.json, a GGUF file (also OWNER/NAME/FILE.gguf of a hub), or OWNER/NAME[@REVISION] of a model on the hub, which is fetched without its weights (HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count). A frontend reads files there that it cannot read where a worker names them.',
     option: 'modelPath',
     commands: models,
   },

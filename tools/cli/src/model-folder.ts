@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DynamoError } from '@dynamo/runtime';
 import type { Settings } from './settings.ts';
@@ -16,17 +17,22 @@ export interface ModelFolder {
 /** The folder that was given, or the bundled one; its name is what clients ask for. */
 export function modelFolder(settings: Pick<Settings, 'modelPath' | 'worker'>): ModelFolder {
   const { modelPath, worker } = settings;
-  return { path: modelPath ?? bundledModel, name: worker.name ?? (modelPath === undefined ? 'echo' : modelPath) };
+  return { path: modelPath ?? bundledModel, name: worker.name ?? (modelPath === undefined ? 'echo' : nameOf(modelPath)) };
 }
+
+/** A GGUF file is known by its own name, wherever it is; everything else as it was given. */
+const nameOf = (modelPath: string): string => (/\.gguf$/i.test(modelPath) ? basename(modelPath).slice(0, -'.gguf'.length) : modelPath);
 
 /** Fetches a model that was named and not given as a folder, and shows how far it is; what a folder is stays as it is. */
 export async function fetchNamedModel(modelPath: string | undefined): Promise<string | undefined> {
   if (modelPath === undefined || existsSync(modelPath)) return modelPath;
   const { fetchModel, hubPlace, looksLikeModelId } = await import('@dynamo/llm/internal');
-  if (!looksLikeModelId(modelPath)) return modelPath;
+  const [model, file] = partsOf(modelPath);
+  if (!looksLikeModelId(model)) return modelPath;
   const show = progressLine(modelPath, process.stderr);
   try {
-    return await fetchModel(modelPath, hubPlace(process.env), { onProgress: show.report });
+    const folder = await fetchModel(model, hubPlace(process.env), { onProgress: show.report, ...(file === undefined ? {} : { file }) });
+    return file === undefined ? folder : join(folder, file);
   } catch (error) {
     const unusable = ['not_found', 'unauthenticated', 'permission_denied'] as const;
     if (unusable.some((code) => DynamoError.is(error, code))) throw new UsageError((error as DynamoError).message);
@@ -34,6 +40,12 @@ export async function fetchNamedModel(modelPath: string | undefined): Promise<st
   } finally {
     show.end();
   }
+}
+
+/** `OWNER/NAME[@REVISION]`, and the file behind it where one of a GGUF repository is named: those have a file a quantization. */
+function partsOf(source: string): readonly [model: string, file?: string] {
+  const found = /^((?:hf:\/\/)?[^/@]+\/[^/@]+(?:@[^/]+)?)\/([^/]+\.gguf)$/i.exec(source);
+  return found === null ? [source] : [found[1] ?? '', found[2] ?? ''];
 }
 
 /** One line on a terminal that is written again and again, a few times a second; a pipe gets one line when all is here. */

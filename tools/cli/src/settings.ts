@@ -92,7 +92,7 @@ export interface Settings {
     readonly pendingMost: number;
   };
   readonly worker: {
-    readonly engine: EngineName;
+    readonly engine?: EngineName;
     readonly name?: string;
     readonly endpoint?: `${string}.${string}.${string}`;
     /** File with a chat template that stands in for the model's own. */
@@ -102,6 +102,8 @@ export interface Settings {
   };
   readonly workers: number;
   readonly upstream: UpstreamSettings;
+  /** Of the engine that runs GGUF files. */
+  readonly llama?: LlamaSettings;
   /** What is asked without HTTP. */
   readonly run: {
     readonly input?: string;
@@ -124,6 +126,14 @@ export interface Settings {
     readonly admin?: boolean;
     readonly expiresDays?: number;
   };
+}
+
+/** How much of the machine a GGUF file may use. */
+export interface LlamaSettings {
+  readonly sequences?: number;
+  readonly contextLength?: number;
+  readonly threads?: number;
+  readonly blockSize?: number;
 }
 
 /** OpenAI servers that become workers; lists have commas between their parts. */

@@ -3,6 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { dirname, join, relative } from 'node:path';
 import { isWeights, type ModelId } from './model-id.ts';
 
+/** What of a model has to be there. */
+export interface Wanted {
+  readonly weights: boolean;
+  /** One file, and nothing else. */
+  readonly file?: string;
+}
+
 /** One model in a cache that Python's `huggingface_hub` shares: `refs`, `snapshots` with links, and `blobs` by checksum. */
 export class ModelCache {
   readonly #folder: string;
@@ -24,10 +31,11 @@ export class ModelCache {
   }
 
   /** The folder of a revision that is here, whole as far as its own files can tell. */
-  async find({ revision }: ModelId, weights: boolean): Promise<string | undefined> {
+  async find({ revision }: ModelId, { weights, file }: Wanted): Promise<string | undefined> {
     const named = await readFile(join(this.#folder, 'refs', revision), 'utf8').catch(() => undefined);
     const folder = this.snapshot(named?.trim() || revision);
     const files = await readdir(folder).catch(() => undefined);
+    if (file !== undefined) return (await stat(join(folder, file)).catch(() => undefined)) === undefined ? undefined : folder;
     if (files === undefined || !configurations.some((name) => files.includes(name))) return undefined;
     return !weights || (await hasWeights(folder, files)) ? folder : undefined;
   }

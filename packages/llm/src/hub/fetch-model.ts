@@ -1,7 +1,7 @@
 import { mkdir, stat, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DynamoError } from '@dynamo/runtime';
-import { ModelCache } from './cache.ts';
+import { ModelCache, type Wanted } from './cache.ts';
 import { diskError, download } from './download.ts';
 import { type HubApi, hubApi, type HubFile } from './hub-api.ts';
 import { isIgnored, isWeights, type ModelId, parseModelId } from './model-id.ts';
@@ -11,6 +11,8 @@ import type { HubPlace } from './place.ts';
 export interface FetchModelOptions {
   /** Whether its weights are fetched, too; default false. */
   weights?: boolean;
+  /** The one file that is fetched. */
+  file?: string;
   signal?: AbortSignal;
   /** Told of all the files' bytes that are here, out of how many, and which file came last. */
   onProgress?: (progress: FetchProgress) => void;
@@ -40,24 +42,26 @@ const atOnce = 4;
  * in the cache), `cannot_connect`, `disconnected`, `resource_exhausted` (the disk is full), `cancelled`.
  */
 export async function fetchModel(source: string, place: HubPlace, options: FetchModelOptions = {}, internals: FetchInternals = {}): Promise<string> {
-  const { weights = false, signal } = options;
+  const { weights = false, file, signal } = options;
   if ((await stat(source).catch(() => undefined))?.isDirectory() === true) return resolve(source);
   const model = parseModelId(source);
   const cache = new ModelCache(place.cache, model.repo);
-  if (place.offline) return (await cache.find(model, weights)) ?? missing(model, place);
+  const wanted = { weights, ...(file === undefined ? {} : { file }) };
+  if (place.offline) return (await cache.find(model, wanted)) ?? missing(model, place);
   const api = hubApi(place, signal);
-  const listed = await api.list(model).catch(async (error: unknown) => (await fallback(error, cache, model, weights)) ?? raise(error));
+  const listed = await api.list(model).catch(async (error: unknown) => (await fallback(error, cache, model, wanted)) ?? raise(error));
   if (typeof listed === 'string') return listed;
-  const names = listed.files.filter((name) => !isIgnored(name) && (weights || !isWeights(name)));
+  const names = listed.files.filter((name) => (file === undefined ? !isIgnored(name) && (weights || !isWeights(name)) : name === file));
+  if (names.length === 0 && file !== undefined) throw new DynamoError('not_found', `model '${model.repo}' has no file ${file} on ${place.endpoint}`);
   if (names.length === 0) throw new DynamoError('not_found', `model '${model.repo}' has no files of use on ${place.endpoint}`);
   await fill({ model, commit: listed.commit, names, cache, api, options, internals });
   return cache.snapshot(listed.commit);
 }
 
 /** A hub that can't be reached is no reason to do without what is here already. */
-async function fallback(error: unknown, cache: ModelCache, model: ModelId, weights: boolean): Promise<string | undefined> {
+async function fallback(error: unknown, cache: ModelCache, model: ModelId, wanted: Wanted): Promise<string | undefined> {
   const passing = DynamoError.is(error) && ['cannot_connect', 'deadline_exceeded', 'unavailable', 'rate_limited'].includes(error.code);
-  return passing ? cache.find(model, weights) : undefined;
+  return passing ? cache.find(model, wanted) : undefined;
 }
 
 function raise(error: unknown): never {

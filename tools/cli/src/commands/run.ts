@@ -1,5 +1,6 @@
 import { type FrontendOptions, Llm } from '@dynamo/llm';
-import { DistributedRuntime } from '@dynamo/runtime';
+import { ggufFolder } from '@dynamo/llm/internal';
+import { DistributedRuntime, type Logger } from '@dynamo/runtime';
 import { askModels, inputOf } from '../ask/ask-models.ts';
 import { engines } from '../engines/index.ts';
 import { frontendOptions } from '../frontend-options.ts';
@@ -13,7 +14,8 @@ export async function runRun(settings: Settings): Promise<number> {
   const { run, worker } = settings;
   const input = inputOf(run.input, { terminal: process.stdin.isTTY });
   using log = openLog(settings);
-  const engine = await engineOf(settings);
+  await using local = await engineOf(settings, log);
+  const engine = local?.engine;
   const connect = connectOptions(settings);
   await using runtime = await DistributedRuntime.connect({ ...connect, ...(engine === undefined ? {} : { discovery: 'mem' as const }), log });
   await using frontend = await new Llm(runtime).frontend({ ...frontendOptions(settings), http: false, ...(engine === undefined ? {} : { engine }) });
@@ -22,10 +24,21 @@ export async function runRun(settings: Settings): Promise<number> {
 }
 
 /** The engine of this process, if one was asked for. */
-async function engineOf(settings: Settings): Promise<FrontendOptions['engine']> {
+async function engineOf(settings: Settings, log: Logger): Promise<({ engine: FrontendOptions['engine'] } & AsyncDisposable) | undefined> {
   const { engine } = settings.run;
   if (engine === undefined) return undefined;
   const { path: given, name } = modelFolder(settings);
   const path = (await fetchNamedModel(settings.modelPath)) ?? given;
-  return { model: path, name, run: await engines[engine]({ modelPath: path, delayMs: settings.worker.delayMs }) };
+  const {
+    engine: run,
+    serving,
+    close,
+  } = await engines[engine]({ modelPath: path, delayMs: settings.worker.delayMs, llama: settings.llama ?? {}, log });
+  // A frontend reads the files of a folder.
+  const model = engine === 'llama' ? await ggufFolder(path, process.env) : path;
+  const { contextLength } = serving ?? {};
+  return {
+    engine: { model, name, run, ...(contextLength === undefined ? {} : { contextLength }) },
+    [Symbol.asyncDispose]: async () => close?.(),
+  };
 }

@@ -1,13 +1,14 @@
 import { fork } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Frontend, Llm } from '@dynamo/llm';
-import { cardFromDirectory } from '@dynamo/llm/internal';
+import { cardFromDirectory, ggufFolder } from '@dynamo/llm/internal';
 import { DistributedRuntime } from '@dynamo/runtime';
+import { engineFor } from '../engines/names.ts';
 import { frontendOptions } from '../frontend-options.ts';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
@@ -23,15 +24,15 @@ const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 /** Runs a frontend here and workers beside it until asked to end; resolves with the exit code. */
 export async function runServe(settings: Settings): Promise<number> {
-  if (settings.worker.engine === 'openai')
+  const engine = engineFor(settings.worker.engine, settings.modelPath);
+  if (engine === 'openai')
     throw new UsageError('--engine openai is for dynamo worker; dynamo frontend --upstream http://HOST:PORT needs no worker at all');
   using log = openLog(settings);
   const model = modelFolder(settings);
-  // Says what is wrong with the folder before anything runs.
-  await cardFromDirectory(
-    (await fetchNamedModel(settings.modelPath)) ?? model.path,
-    settings.worker.chatTemplate === undefined ? {} : { chatTemplate: settings.worker.chatTemplate },
-  );
+  // Says what is wrong with the model before anything runs.
+  const here = (await fetchNamedModel(settings.modelPath)) ?? model.path;
+  const { chatTemplate } = settings.worker;
+  await cardFromDirectory(engine === 'llama' ? await ggufFolder(here, process.env) : here, chatTemplate === undefined ? {} : { chatTemplate });
   await using stack = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), 'dynamo-serve-'));
   const forget = (): void => rmSync(root, { recursive: true, force: true });
@@ -54,15 +55,14 @@ export async function runServe(settings: Settings): Promise<number> {
   );
   const runtime = stack.use(await DistributedRuntime.connect({ ...connectOptions(settings), discovery: 'file', log }));
   stack.use(pool);
-  const { modelPath: _workersOnly, ...here } = settings;
-  const frontend = stack.use(await new Llm(runtime).frontend(frontendOptions(here)));
+  const { modelPath: _workersOnly, ...mine } = settings;
+  const frontend = stack.use(await new Llm(runtime).frontend(frontendOptions(mine)));
   progress(`the frontend listens on ${frontend.address}; starting ${settings.workers} workers`);
   pool.start();
   const lost = runtime.closed.then(() => 'lost' as const);
   const early = await Promise.race([untilReady(pool, frontend, model).then(() => undefined), interruption.asked, lost, pool.failed]);
   if (early === 'lost') return 1;
-  if (early === undefined)
-    process.stdout.write(banner({ address: frontend.address, model: model.name, engine: settings.worker.engine, workers: pool.running, root }));
+  if (early === undefined) process.stdout.write(banner({ address: frontend.address, model: model.name, engine, workers: pool.running, root }));
   const end = early ?? (await Promise.race([interruption.asked, lost, pool.failed]));
   if (end === 'lost') return 1;
   progress(`${end}: running answers go on to their end, then everything stops`);
@@ -79,9 +79,9 @@ const launcher = (settings: Settings, model: ModelFolder) => (): ReturnType<type
   });
 
 function workerArguments(settings: Settings, model: ModelFolder): readonly string[] {
-  const { worker, namespace, connect } = settings;
+  const { worker, namespace, connect, llama = {} } = settings;
   const given = {
-    '--engine': worker.engine,
+    '--engine': engineFor(worker.engine, settings.modelPath),
     '--model-path': model.path,
     '--model-name': model.name,
     '--custom-jinja-template': worker.chatTemplate,
@@ -91,9 +91,15 @@ function workerArguments(settings: Settings, model: ModelFolder): readonly strin
     '--event-plane': connect.eventPlane,
     '--namespace': namespace,
     '--endpoint': worker.endpoint,
+    '--sequences': textOf(llama.sequences),
+    '--context-length': textOf(llama.contextLength),
+    '--threads': textOf(llama.threads ?? Math.max(1, Math.floor(availableParallelism() / settings.workers))),
+    '--kv-block-size': textOf(llama.blockSize),
   };
   return Object.entries(given).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
 }
+
+const textOf = (count: number | undefined): string | undefined => (count === undefined ? undefined : String(count));
 
 /** All workers are up and the frontend has the model's files. */
 async function untilReady(pool: WorkerPool, frontend: Frontend, model: ModelFolder): Promise<void> {

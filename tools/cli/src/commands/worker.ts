@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Llm } from '@dynamo/llm';
 import { DistributedRuntime, type Served } from '@dynamo/runtime';
 import { engines } from '../engines/index.ts';
+import { engineFor } from '../engines/names.ts';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
 import { fetchNamedModel, modelFolder } from '../model-folder.ts';
@@ -11,7 +12,7 @@ import type { WorkerReport } from '../serve/worker-report.ts';
 
 /** Runs a worker until it is asked to end; resolves with the exit code. */
 export async function runWorker(settings: Settings): Promise<number> {
-  const { engine: kind } = settings.worker;
+  const kind = engineFor(settings.worker.engine, settings.modelPath);
   if (kind === 'openai') return (await import('./worker-upstreams.ts')).runUpstreams(settings);
   using log = openLog(settings);
   const { worker } = settings;
@@ -19,12 +20,18 @@ export async function runWorker(settings: Settings): Promise<number> {
   const folder = (await fetchNamedModel(settings.modelPath)) ?? model.path;
   using interruption = watchInterruption();
   const endpoint = worker.endpoint ?? (`${settings.namespace ?? 'dynamo'}.backend.generate` as const);
-  const engine = await engines[kind]({ modelPath: folder, chatTemplate: worker.chatTemplate, delayMs: worker.delayMs });
+  await using stack = new AsyncDisposableStack();
+  const { chatTemplate, delayMs } = worker;
+  const { engine, serving, onServed, close } = await engines[kind]({ modelPath: folder, chatTemplate, delayMs, llama: settings.llama ?? {}, log });
+  stack.defer(async () => close?.());
   await using runtime = await DistributedRuntime.connect({ ...connectOptions(settings), log });
-  const own = worker.chatTemplate === undefined ? {} : { chatTemplate: worker.chatTemplate };
-  await using served = await new Llm(runtime).serve({ endpoint, model: model.path, name: model.name, engine, ...own });
+  const own = chatTemplate === undefined ? {} : { chatTemplate };
+  // What is fetched by another name than that of a folder is here by now.
+  const source = kind === 'llama' ? folder : model.path;
+  await using served = await new Llm(runtime).serve({ endpoint, model: source, name: model.name, engine, ...own, ...serving });
+  onServed?.(served);
   const { id, transport } = served.instance;
-  report({ type: 'ready', instance: id.toString(16), address: addressOf(transport), endpoint }, `${worker.engine} engine, model '${model.name}'`);
+  report({ type: 'ready', instance: id.toString(16), address: addressOf(transport), endpoint }, `${kind} engine, model '${model.name}'`);
   const end = await Promise.race([interruption.asked, runtime.closed.then(() => undefined)]);
   if (end === undefined) return 1;
   log.info({ signal: end }, 'draining: running requests go on to their end');

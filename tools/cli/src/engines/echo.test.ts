@@ -3,6 +3,7 @@ import type { Engine, StopConditions, TokenChunk } from '@dynamo/llm';
 import { cardFromDirectory, modelFileStore } from '@dynamo/llm/internal';
 import { Context } from '@dynamo/runtime/internal';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { echo } from './echo.ts';
 import { engines } from './index.ts';
 import { engineNames } from './names.ts';
 
@@ -11,7 +12,7 @@ let files: Awaited<ReturnType<ReturnType<typeof modelFileStore>['load']>>;
 let engine: Engine;
 beforeAll(async () => {
   files = await modelFileStore().load(await cardFromDirectory(modelPath));
-  engine = await engines.echo({ modelPath, delayMs: 0 });
+  engine = await echo({ modelPath, delayMs: 0 });
 });
 
 /** Ids of a chat with one turn, as a frontend sends them. */

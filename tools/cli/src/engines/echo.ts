@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, StopConditions } from '@dynamo/llm';
 import { cardFromDirectory, modelFileStore } from '@dynamo/llm/internal';
-import type { EngineFactory } from './index.ts';
+import type { EngineOptions } from './index.ts';
 import { userTextOf } from './user-text.ts';
 
 /** An engine that gives the text of the user back, one token a chunk. */
-export const echo: EngineFactory = async ({ modelPath, chatTemplate, delayMs }): Promise<Engine> => {
+export const echo = async ({ modelPath, chatTemplate, delayMs }: EngineOptions): Promise<Engine> => {
   const { tokenizer, template } = await modelFileStore().load(await cardFromDirectory(modelPath, chatTemplate === undefined ? {} : { chatTemplate }));
   const userText = userTextOf(template);
   return async function* (request, { signal }) {

@@ -62,7 +62,7 @@ export function textOf({ metadata }: GgufFile, key: string): string | undefined 
   return typeof value === 'string' ? value : undefined;
 }
 
-export function numberOf({ metadata }: GgufFile, key: string): number | undefined {
+function numberOf({ metadata }: GgufFile, key: string): number | undefined {
   const value = metadata.get(key);
   // Some architectures have one value a layer: the largest is the safe one.
   const one = Array.isArray(value) ? Math.max(...(value as number[])) : value;

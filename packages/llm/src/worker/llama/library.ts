@@ -58,30 +58,31 @@ export interface LlamaLibrary {
 const name: string = 'node-llama-cpp';
 
 /**
- * Loads the library: from where this package finds it, or from the folder that the program was started in.
+ * Loads the library: from the folder that `DYN_LLAMA_FOLDER` names, from where this package finds it, or from the folder that the
+ * program was started in.
  *
  * @throws DynamoError `not_found` where it is not installed.
  */
 export async function loadLibrary(): Promise<LlamaLibrary> {
+  const named = process.env['DYN_LLAMA_FOLDER'];
+  if (named) return (await installedIn(named)) ?? missing();
   try {
     return (await import(name)) as LlamaLibrary;
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    return (await installedIn(process.cwd())) ?? missing();
   }
-  const found = await besideProgram();
-  if (found === undefined)
-    throw new DynamoError('not_found', `a GGUF file is run by ${name}, which is not installed: npm install ${name}`, { data: { package: name } });
-  return (await import(found)) as LlamaLibrary;
 }
 
-async function besideProgram(): Promise<string | undefined> {
-  for (const folder of [process.env['DYN_LLAMA_FOLDER'], process.cwd()]) {
-    const description = folder === undefined || folder === '' ? undefined : findInstalled(folder);
-    if (description === undefined) continue;
-    const { exports: doors, main } = JSON.parse(await readFile(description, 'utf8')) as { exports?: { '.'?: { import?: string } }; main?: string };
-    return pathToFileURL(join(dirname(description), doors?.['.']?.import ?? main ?? 'index.js')).href;
-  }
-  return undefined;
+async function installedIn(folder: string): Promise<LlamaLibrary | undefined> {
+  const description = findInstalled(folder);
+  if (description === undefined) return undefined;
+  const { exports: doors, main } = JSON.parse(await readFile(description, 'utf8')) as { exports?: { '.'?: { import?: string } }; main?: string };
+  return (await import(pathToFileURL(join(dirname(description), doors?.['.']?.import ?? main ?? 'index.js')).href)) as LlamaLibrary;
+}
+
+function missing(): never {
+  throw new DynamoError('not_found', `a GGUF file is run by ${name}, which is not installed: npm install ${name}`, { data: { package: name } });
 }
 
 function findInstalled(folder: string): string | undefined {
