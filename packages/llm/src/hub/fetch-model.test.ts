@@ -76,6 +76,17 @@ test('weights come when they are asked for', async () => {
   expect(await readFile(join(path, 'model.safetensors'), 'utf8')).toBe('weights');
 });
 
+test('one file comes alone, and is found again offline', async () => {
+  const path = await get('org/tiny', { file: 'model.safetensors' });
+  expect(await readdir(path)).toEqual(['model.safetensors']);
+  expect(await get('org/tiny', { file: 'model.safetensors' }, { env: { HF_HUB_OFFLINE: '1' } })).toBe(path);
+  await expect(get('org/tiny', { file: 'config.json' }, { env: { HF_HUB_OFFLINE: '1' } })).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(get('org/tiny', { file: 'none.gguf' })).rejects.toMatchObject({
+    code: 'not_found',
+    message: expect.stringContaining('no file none.gguf'),
+  });
+});
+
 test('a folder is itself, whatever the hub has', async () => {
   await mkdir(join(home, 'here'));
   expect(await get(join(home, 'here'))).toBe(join(home, 'here'));
