@@ -20,6 +20,7 @@ async function startWorker(): Promise<bigint> {
   const served = await runtime.serve<{ token_ids: number[] }, unknown>(path, async function* ({ token_ids: tokenIds }) {
     const blocks = Math.floor(tokenIds.length / blockSize);
     publisher.stored({ tokenIds, hashes: Array.from({ length: blocks }, (_, block) => BigInt(tokenIds[block * blockSize] as number)) });
+    publisher.load({ kvUsedBlocks: blocks });
     yield { token_ids: [42], finish_reason: 'stop' };
   });
   const publisher = stack.use(await KvPublisher.open(runtime, path, { blockSize }));

@@ -64,7 +64,7 @@ test('a library outside its folder, plumbing in an example and an undeclared imp
     [
       "examples/a/main.ts: '@dynamo/runtime/internal' is plumbing; examples use the doors for users",
       "packages/llm/src/client.ts: 'openai' is not among the dependencies of its package",
-      "packages/llm/src/llm.ts: 'fastify' may only be imported from ^llm\\/src\\/http\\/",
+      "packages/llm/src/llm.ts: 'fastify' may only be imported from ^(llm|kv-router)\\/src\\/http\\/",
       "packages/llm/src/llm.ts: 'prom-client' may only be imported from ^metrics\\/src\\/",
       "packages/llm/src/parsers/a.ts: '../../../runtime/src/index.ts' leaves its package",
       "packages/llm/src/parsers/a.ts: '../discovery/b.ts' crosses from parsers to discovery",

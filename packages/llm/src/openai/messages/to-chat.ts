@@ -48,10 +48,7 @@ export function chatOf(request: MessagesRequest, model: MessagesModel): ChatRequ
 }
 
 /** The messages of a chat: results of tools are messages of their own, and so is what stands before and behind them. */
-function messagesOf(
-  { system, messages }: Pick<MessagesRequest, 'system' | 'messages'>,
-  model: Pick<MessagesModel, 'stripPreamble'>,
-): ChatMessage[] {
+function messagesOf({ system, messages }: Pick<MessagesRequest, 'system' | 'messages'>, model: Pick<MessagesModel, 'stripPreamble'>): ChatMessage[] {
   const before = systemText(system, model);
   return [...(before === undefined ? [] : [{ role: 'system' as const, content: before }]), ...messages.flatMap(messagesFrom)];
 }
