@@ -27,6 +27,8 @@ export async function runFrontendProcesses(settings: Settings): Promise<number> 
   const { http, reusePort, drainSeconds = 30, tls, kserve, grpcMetricsPort } = settings.frontend;
   const port = await usablePort(http, reusePort);
   const count = processCount(settings);
+  if (http.responses?.store === 'memory')
+    log.warn({ processes: count }, 'each process keeps the answers of /v1/responses for itself: --responses-store file shares them');
   const board = new Switchboard();
   const pool = new WorkerPool({
     count,
