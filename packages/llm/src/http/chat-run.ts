@@ -18,7 +18,7 @@ import { type Answering, sendEvents, sendWhole } from './exchange.ts';
 import { readPassed } from './passed-answer.ts';
 import { answerChunks } from './passed-chunks.ts';
 import { withMedia, withPixels } from './chat-media.ts';
-import { answerTokens, callOf, knownTokens, modelFor, pinnedInstance, wantedFields } from './request-facts.ts';
+import { answerTokens, asksForPieces, callOf, knownTokens, modelFor, pinnedInstance, wantedFields } from './request-facts.ts';
 import type { TextExchange } from './text-route.ts';
 import { UsageCount } from './usage.ts';
 import { itemsOfWorker } from './worker-items.ts';
@@ -97,7 +97,8 @@ export async function runOnTokens(exchange: Asking, { asked, model, record }: Be
   facts.placed.onSent = () => stages.sent();
   const instance = pinnedInstance(tokens, model);
   if (instance !== undefined) facts.placed.instance = instance;
-  const parser = answerParserFor(asked, model.parsers, { variables, prompt });
+  const pieces = asked.stream === true && asksForPieces(exchange.request.headers);
+  const parser = answerParserFor(asked, model.parsers, { variables, prompt, pieces });
   const usage = new UsageCount(tokenIds.length, { reasoning: parser?.reasons === true });
   const shape: ChatShape = {
     http,

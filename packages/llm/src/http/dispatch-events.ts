@@ -25,13 +25,14 @@ export function dispatchEvents(wanted: NonNullable<HttpOptions['dispatch']>): (c
     return `event: reasoning_dispatch\ndata: ${JSON.stringify({ index: choice, reasoning_content: thought })}\n\n`;
   };
 
-  const callEvent = (choice: number, { index, id, name, arguments: text, done }: CallDelta): string => {
+  const callEvent = (choice: number, { index, id, name, arguments: text, done, broken }: CallDelta): string => {
     const key = `${choice}/${index}`;
     const call = calls.get(key) ?? { index, id: id ?? '', type: 'function', function: { name: name ?? '', arguments: '' } };
     call.function.arguments += text;
     calls.set(key, call);
-    if (done !== true) return '';
+    if (done !== true && broken !== true) return '';
     calls.delete(key);
+    if (broken === true) return '';
     return `event: tool_call_dispatch\ndata: ${JSON.stringify({ choice_index: choice, tool_call: call })}\n\n`;
   };
 

@@ -120,6 +120,13 @@ export function knownTokens(ids: readonly number[], { vocabularySize: size }: Se
   });
 }
 
+/**
+ * Whether a client asks, by the header `x-dynamo-stream-tool-arguments: true`, for the arguments of calls as they come.
+ *
+ * A header and no member of `nvext`: 1.6.1 refuses members there that it does not know, and takes any header.
+ */
+export const asksForPieces = (headers: Asking['request']['headers']): boolean => headers['x-dynamo-stream-tool-arguments'] === 'true';
+
 /** Gives the client's own request id back (spec llm 3.3). */
 export function echoRequestId(request: FastifyRequest, reply: FastifyReply): void {
   const asked = request.headers['x-request-id'];

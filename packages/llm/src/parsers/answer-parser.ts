@@ -13,6 +13,8 @@ export interface AnswerParserOptions {
   /** Set where the client demands a call; with a name where it demands that function's. */
   readonly demanded?: { readonly name?: string | undefined } | undefined;
   readonly thinking: ThinkingFacts;
+  /** Whether the client takes a call's arguments as they come. */
+  readonly pieces?: boolean | undefined;
   /** Makes fresh UUIDs. */
   readonly uuid?: () => string;
 }
@@ -60,7 +62,10 @@ function channelRun(family: ChannelFamily, options: AnswerParserOptions): Answer
   const uuid = options.uuid ?? randomUUID;
   const calls = options.tools !== undefined && options.callable.length > 0;
   const thoughts = options.reasoning !== undefined || family.thoughts === 'keep';
-  const run = filtered(family.start({ tools: options.callable, uuid, shown: options.thinking.asked === false }), { thoughts, calls });
+  const run = filtered(family.start({ tools: options.callable, uuid, shown: options.thinking.asked === false, pieces: options.pieces === true }), {
+    thoughts,
+    calls,
+  });
   if (!calls || options.demanded === undefined) return run;
   const demanded = new DemandedRun(run, { uuid, name: options.demanded.name });
   return {
@@ -74,9 +79,9 @@ function channelRun(family: ChannelFamily, options: AnswerParserOptions): Answer
   };
 }
 
-function toolRun(tools: ToolParser, { callable, demanded, uuid = randomUUID }: AnswerParserOptions): ToolParserRun {
+function toolRun(tools: ToolParser, { callable, demanded, pieces = false, uuid = randomUUID }: AnswerParserOptions): ToolParserRun {
   const isDemanded = demanded !== undefined && tools.guided !== false;
-  const run = tools.start(callable, { uuid, demanded: isDemanded });
+  const run = tools.start(callable, { uuid, demanded: isDemanded, pieces });
   if (callable.length === 0)
     return filtered({ push: (text) => run.push(text), end: () => run.end(), inside: false }, { thoughts: true, calls: false });
   return isDemanded ? new DemandedRun(run, { uuid, name: demanded.name }) : run;

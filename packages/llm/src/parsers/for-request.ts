@@ -23,6 +23,8 @@ export interface RequestFacts {
   readonly variables: Readonly<Record<string, unknown>> | undefined;
   /** The rendered prompt, where there is one. */
   readonly prompt: string | undefined;
+  /** Whether the client takes arguments of calls as they come. */
+  readonly pieces?: boolean;
 }
 
 /** Markers with which a template opens a thought on the model's behalf. */
@@ -70,6 +72,7 @@ export function answerParserFor(request: ChatRequest, parsers: ModelParsers, fac
     callable: choice === 'none' ? [] : (request.tools ?? []).map(({ function: { name, parameters } }): ToolSpec => ({ name, parameters })),
     ...(mustCall(request) ? { demanded: { name: typeof choice === 'object' ? choice.function.name : undefined } } : {}),
     thinking: thinkingOf(facts),
+    pieces: facts.pieces,
   });
 }
 

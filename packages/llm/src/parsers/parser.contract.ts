@@ -6,7 +6,7 @@ import type { ParserEvent } from './tools/parser.ts';
 export interface Found {
   content: string;
   reasoning: string;
-  calls: { id: string; name: string; arguments: string }[];
+  calls: { id: string; name: string; arguments: string; broken?: boolean }[];
 }
 
 /** Reads pieces with a fresh run; `cut` leaves before the answer's end is known. Random ids are put in one form. */
@@ -25,8 +25,10 @@ export function read(parser: AnswerParser | undefined, pieces: Iterable<string>,
         open = event.index;
       } else {
         if (event.index !== open) throw new Error(`call ${event.index} goes on out of turn`);
-        if (event.type === 'tool-call-end') open = undefined;
-        else (found.calls[event.index] as Found['calls'][number]).arguments += event.arguments;
+        const call = found.calls[event.index] as Found['calls'][number];
+        if (event.type !== 'tool-call-end') call.arguments += event.arguments;
+        else open = undefined;
+        if (event.type === 'tool-call-end' && event.broken === true) call.broken = true;
       }
     }
   };

@@ -65,13 +65,14 @@ const more: [string, Case][] = (() => {
 /** The model's template opens a thought where it is asked to. */
 const promptOf = ({ request }: Case): string => (request.chat_template_kwargs?.['inject_think'] === true ? 'assistant\n<think>\n' : 'assistant\n');
 
-function parserOf(row: Case): AnswerParser | undefined {
+function parserOf(row: Case, pieces = false): AnswerParser | undefined {
   const { chat_template_kwargs: args, ...rest } = row.request;
   const { tool: toolParser, reasoning: reasoningParser } = row.parser;
   const request = { messages: [], model: 'm', ...rest, ...(args === undefined ? {} : { chat_template_args: args }) } as unknown as ChatRequest;
   return answerParserFor(request, modelParsers({ toolParser, reasoningParser }), {
     variables: templateVariables(request, { reasoningParser }),
     prompt: promptOf(row),
+    pieces,
   });
 }
 
@@ -125,3 +126,42 @@ const distinct = [
 describe('however it is cut', () => {
   test.each(distinct)('%s', (_name, row) => parserContract(parserOf(row), row.text));
 });
+
+describe('arguments as they come', () => {
+  const broken: string[] = [];
+  const inPieces = new Set<string>();
+  test.each(answered.filter(([, { parser }]) => parser.tool !== undefined))('%s', (name, row) => {
+    const parser = parserOf(row, true);
+    const found = read(parser, [row.text]);
+    const whole = read(parserOf(row), [row.text]);
+    if (!found.calls.some((call) => call.broken === true)) expect(found).toEqual(whole);
+    else {
+      broken.push(name);
+      for (const { arguments: text } of found.calls.filter((call) => call.broken === true)) expect(() => JSON.parse(text)).toThrow();
+      expect(found.calls.filter((call) => call.broken !== true)).toEqual(whole.calls.slice(0, found.calls.length - 1));
+    }
+    const { tool_choice: choice } = row.request;
+    const demands = choice === 'required' || typeof choice === 'object';
+    if (!demands && deltas(parser, row.text) > found.calls.length) inPieces.add(row.parser.tool as string);
+  });
+  test.each(distinct.filter(([, { parser }]) => parser.tool !== undefined))('%s, however it is cut', (_name, row) =>
+    parserContract(parserOf(row, true), row.text),
+  );
+  test('only what is cut off or no JSON breaks', () => {
+    const reasons = /\/(truncated|truncated_tool|garbage_inside|newline in string|trailing comma)$/;
+    expect(broken.filter((name) => !reasons.test(name))).toEqual([]);
+    expect(broken.length).toBe(20);
+  });
+  test('in every family whose models write them as a JSON object', () => {
+    const json = ['default', 'hermes', 'jamba', 'llama3_json', 'mistral', 'nemotron_deci', 'phi4', 'qwen25'];
+    expect([...inPieces].toSorted()).toEqual([...json, 'deepseek_v3', 'deepseek_v3_1', 'harmony', 'kimi_k2', 'kimi_k25'].toSorted());
+  });
+});
+
+/** How many pieces of arguments come where each character does by itself. */
+function deltas(parser: AnswerParser | undefined, text: string): number {
+  const run = parser?.start();
+  if (run === undefined) return 0;
+  const events = [...text.split('').flatMap((char) => run.push(char)), ...run.end()];
+  return events.filter(({ type }) => type === 'tool-call-delta').length;
+}

@@ -11,6 +11,8 @@ export interface CallDelta {
   arguments: string;
   /** True on the piece that completes the call. */
   done?: boolean;
+  /** True on the last piece of a call whose arguments came as they were written and are no JSON. */
+  broken?: boolean;
 }
 
 /** A chunk whose text was read by the model's parsers: `text` is what is left for the answer's content. */
@@ -18,7 +20,7 @@ export interface AnswerChunk extends TextChunk {
   /** A piece of a thought. */
   reasoning?: string;
   calls?: readonly CallDelta[];
-  /** True on the chunk that ends an answer in which tools were called. */
+  /** True on the chunk that ends an answer in which tools were called; a broken call is none. */
   called?: boolean;
   /** True where the text is held back, as it may be a call's: nobody is told of such a chunk. */
   held?: boolean;
@@ -116,6 +118,7 @@ class ParsedAnswer {
     if (events.length === 0 && chunk.text !== '' && !this.#run.inside) part.held = true;
     let thought = false;
     for (const event of events) {
+      if (event.type === 'tool-call-end' && event.broken !== true) this.#called = true;
       if (event.type === 'text' || event.type === 'reasoning') {
         if (part.calls !== undefined) next();
         if (event.type === 'text') part.text += event.text;
@@ -128,12 +131,11 @@ class ParsedAnswer {
       if (event.type === 'tool-call-end' && part.calls === undefined) {
         // Its last piece is out: an empty one tells that it was the last.
         if (part.text !== '') next();
-        part.calls = [{ index: event.index, arguments: '', done: true }];
+        part.calls = [{ index: event.index, arguments: '', ...endOf(event) }];
         continue;
       }
       if (part.text !== '') next();
       addCall((part.calls ??= []), event);
-      this.#called = true;
     }
     if (thought || this.#run.inside) (into[begin] as AnswerChunk).reasoningTokens = chunk.tokenIds.length;
     if (finishReason !== undefined) {
@@ -146,6 +148,8 @@ class ParsedAnswer {
 
 const none: readonly never[] = [];
 
+const endOf = ({ broken }: { readonly broken?: boolean }): { done: true } | { broken: true } => (broken === true ? { broken } : { done: true });
+
 function addCall(calls: CallDelta[], event: Exclude<ParserEvent, { type: 'text' | 'reasoning' }>): void {
   const { index } = event;
   if (event.type === 'tool-call-start') {
@@ -154,6 +158,6 @@ function addCall(calls: CallDelta[], event: Exclude<ParserEvent, { type: 'text' 
   }
   let call = calls.at(-1);
   if (call?.index !== index) calls.push((call = { index, arguments: '' }));
-  if (event.type === 'tool-call-end') call.done = true;
+  if (event.type === 'tool-call-end') Object.assign(call, endOf(event));
   else call.arguments += event.arguments;
 }

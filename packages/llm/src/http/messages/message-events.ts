@@ -27,7 +27,7 @@ export function messageEvents(shape: MessageShape): MessageEvents {
   let open: OpenBlock | undefined;
   let blocks = 0;
   let chunks = 0;
-  let called = false;
+  let called = 0;
   let finish: AnswerChunk['finishReason'];
   let stopReason: AnswerChunk['stopReason'];
 
@@ -65,7 +65,6 @@ export function messageEvents(shape: MessageShape): MessageEvents {
   const addCall = ({ index, name, arguments: piece }: CallDelta): string => {
     let text = '';
     if (open?.call !== index) text = begin({ kind: 'call', call: index }, { type: 'tool_use', id: freshId('toolu'), name: name ?? '', input: {} });
-    called = true;
     return piece === '' ? text : text + delta((open as OpenBlock).index, `"type":"input_json_delta","partial_json":${JSON.stringify(piece)}`);
   };
 
@@ -78,13 +77,17 @@ export function messageEvents(shape: MessageShape): MessageEvents {
       let text = '';
       if (chunk.reasoning !== undefined && chunk.reasoning !== '') text += addThought(chunk.reasoning);
       if (chunk.text !== '') text += addText(chunk.text);
-      for (const piece of chunk.calls ?? []) if (piece.name !== undefined || piece.arguments !== '') text += addCall(piece);
+      for (const piece of chunk.calls ?? []) {
+        if (piece.name !== undefined || piece.arguments !== '') text += addCall(piece);
+        if (piece.name !== undefined) called++;
+        if (piece.broken === true) called--;
+      }
       finish = chunk.finishReason ?? finish;
       stopReason = chunk.stopReason ?? stopReason;
       return text;
     },
     end() {
-      const { reason, sequence } = stopOf(finish, { calls: called, stopReason });
+      const { reason, sequence } = stopOf(finish, { calls: called > 0, stopReason });
       const stop = { stop_reason: reason, ...(sequence === null ? {} : { stop_sequence: sequence }) };
       return close() + event('message_delta', `"delta":{${membersText(stop)}},"usage":${wireUsage(counts())}`) + event('message_stop', '');
     },

@@ -34,6 +34,8 @@ export interface OutputCall {
   readonly callId: string;
   readonly name: string;
   arguments: string;
+  /** True where the arguments are no JSON. */
+  broken?: boolean;
 }
 
 /** A call from its first piece. */

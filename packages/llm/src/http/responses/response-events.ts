@@ -112,7 +112,7 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
       // The name stands before the number there.
       text += `event: response.function_call_arguments.done\ndata: {"type":"response.function_call_arguments.done","name":${JSON.stringify(name)},"sequence_number":${sequence++},`;
       text += `${JSON.stringify({ item_id: id, output_index: at, arguments: given }).slice(1)}\n\n`;
-      text += ended(at, callItem(call, status));
+      text += ended(at, callItem(call, call.broken === true ? 'incomplete' : status));
     }
     return text;
   };
@@ -133,6 +133,8 @@ export function responseEvents(shape: ResponseShape): ResponseEvents {
           throw refusal('unknown', failure(500, `Backend returned function '${piece.name}' outside allowed_tools`));
         }
         if (piece.name !== undefined || piece.arguments !== '') text += addCall(piece);
+        const call = calls.get(piece.index)?.call;
+        if (call !== undefined && piece.broken === true) call.broken = true;
       }
       finish = chunk.finishReason ?? finish;
       return text;

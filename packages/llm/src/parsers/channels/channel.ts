@@ -7,6 +7,8 @@ export interface ChannelOptions {
   readonly uuid: () => string;
   /** True where the client wants no thoughts: those that come all the same are text, for families that read it so. */
   readonly shown?: boolean;
+  /** Whether the client takes arguments of calls as they come. */
+  readonly pieces?: boolean;
 }
 
 /** Reads an answer of a family whose channels carry text, thoughts and calls, so that one parser must read them all. */
@@ -56,7 +58,7 @@ export function filtered(run: ChannelRun, keep: ChannelFilter): ChannelRun {
 export const channelTools = (family: ChannelFamily): ToolParser => ({
   always: true,
   channel: family,
-  start: (tools, { uuid }) => filtered(family.start({ tools, uuid }), { thoughts: family.thoughts === 'keep', calls: true }),
+  start: (tools, { uuid, pieces = false }) => filtered(family.start({ tools, uuid, pieces }), { thoughts: family.thoughts === 'keep', calls: true }),
 });
 
 /** The family's reasoning parser. */

@@ -1,6 +1,7 @@
 import { Cutter, type Reading } from '../text/cutter.ts';
 import { compactJson } from '../text/json-text.ts';
 import { MarkerSearch } from '../text/marker-search.ts';
+import { ArgumentPieces } from '../tools/argument-pieces.ts';
 import { EventList } from '../tools/events.ts';
 import type { ParserEvent } from '../tools/parser.ts';
 import type { ChannelFamily, ChannelOptions, ChannelRun } from './channel.ts';
@@ -32,12 +33,16 @@ class HarmonyRun implements ChannelRun {
   #channel = '';
   #recipient = '';
   #arguments = '';
+  /** Whether arguments are told as they come, and those that are. */
+  readonly #inPieces: boolean;
+  #pieces: ArgumentPieces | undefined;
   /** How many thoughts have begun: they are joined by line breaks. */
   #thoughts = 0;
   #joint = '';
 
-  constructor({ uuid }: ChannelOptions) {
+  constructor({ uuid, pieces }: ChannelOptions) {
     this.#events = new EventList(uuid);
+    this.#inPieces = pieces === true;
     this.#between = { ends: search, text: (piece) => this.#events.text(piece), marker: (marker) => this.#next(marker, this.#between) };
     this.#header = {
       ends: search,
@@ -56,9 +61,7 @@ class HarmonyRun implements ChannelRun {
         this.#events.thought(this.#joint + piece);
         this.#joint = '';
       }),
-      call: body((piece) => {
-        this.#arguments += piece;
-      }),
+      call: body((piece) => this.#addArguments(piece)),
     };
     this.#cutter = new Cutter(this.#between);
   }
@@ -119,10 +122,22 @@ class HarmonyRun implements ChannelRun {
     return this.#bodies.thought;
   }
 
+  #addArguments(piece: string): void {
+    let from = 0;
+    if (this.#inPieces && this.#pieces === undefined && this.#arguments.trimStart() === '') {
+      from = piece.search(/\S/);
+      if (from >= 0 && piece[from] === '{') this.#pieces = new ArgumentPieces(this.#events, { name: this.#recipient, compact: true });
+    }
+    if (this.#pieces === undefined) this.#arguments += piece;
+    else this.#pieces.feed(piece, from);
+  }
+
   /** Ends a call, if it is one: the vocabulary's end of a call may end the answer before its text comes. */
   #finish(): void {
     if (this.#cutter.reading !== this.#bodies.call) return;
-    const json = compactJson(this.#arguments.trim());
+    this.#pieces?.end();
+    const json = this.#pieces === undefined ? compactJson(this.#arguments.trim()) : undefined;
+    this.#pieces = undefined;
     if (json !== undefined) this.#events.call({ name: this.#recipient, arguments: json });
     this.#arguments = '';
   }

@@ -1,7 +1,8 @@
 import { Cutter, type Reading } from '../text/cutter.ts';
 import { MarkerSearch } from '../text/marker-search.ts';
+import { ArgumentPieces } from './argument-pieces.ts';
 import { type CallId, dashedId, EventList } from './events.ts';
-import type { ParserEvent, ToolParser, ToolParserRun, ToolSpec, WholeCall } from './parser.ts';
+import type { ParserEvent, ToolParser, ToolParserOptions, ToolParserRun, ToolSpec, WholeCall } from './parser.ts';
 
 /** How a family marks its calls: blocks between two markers, perhaps within a section. */
 export interface BlockFamily {
@@ -18,6 +19,8 @@ export interface BlockFamily {
   readonly close: readonly string[];
   /** The calls of one block; none where it can't be read. `cut` is true where the answer ended before the block did. */
   readonly read: (block: string, tools: readonly ToolSpec[], cut: boolean) => readonly WholeCall[];
+  /** For blocks that hold one JSON object, behind the call's name: the name, by what stands before the object. */
+  readonly head?: (head: string) => Pick<WholeCall, 'name' | 'id'> | undefined;
   readonly id?: CallId;
   readonly always?: boolean;
   readonly guided?: boolean;
@@ -40,7 +43,7 @@ export function blockFamily(family: BlockFamily): ToolParser {
     drops: new Set(family.dropped),
   };
   return {
-    start: (tools, { uuid }) => new BlockRun(rules, tools, uuid),
+    start: (tools, options) => new BlockRun(rules, tools, options),
     ...(family.always === undefined ? {} : { always: family.always }),
     ...(family.guided === undefined ? {} : { guided: family.guided }),
   };
@@ -65,12 +68,16 @@ class BlockRun implements ToolParserRun {
   readonly #block: Reading;
   /** Where the block that is being read stands. */
   #around: Reading;
+  readonly #inPieces: boolean;
+  /** The arguments that are told as they come; `whole` where the block is read when it has ended. */
+  #pieces: ArgumentPieces | 'whole' | undefined;
   /** The block so far; only joined, never searched, until it is whole. */
   #text = '';
 
-  constructor(rules: Rules, tools: readonly ToolSpec[], uuid: () => string) {
+  constructor(rules: Rules, tools: readonly ToolSpec[], { uuid, pieces }: ToolParserOptions) {
     this.#rules = rules;
     this.#tools = tools;
+    this.#inPieces = pieces === true && rules.head !== undefined;
     this.#events = new EventList(uuid, rules.id ?? dashedId);
     this.#outside = {
       ends: rules.outside,
@@ -88,9 +95,7 @@ class BlockRun implements ToolParserRun {
     };
     this.#block = {
       ends: rules.ends,
-      text: (piece) => {
-        this.#text += piece;
-      },
+      text: (piece) => this.#addText(piece),
       marker: () => {
         this.#close(false);
         return this.#around;
@@ -110,7 +115,7 @@ class BlockRun implements ToolParserRun {
     const rest = this.#cutter.rest();
     if (this.#cutter.reading === this.#outside) this.#events.text(rest);
     else if (this.#cutter.reading === this.#block) {
-      this.#text += rest;
+      this.#addText(rest);
       this.#close(true);
     }
     return this.#events.close();
@@ -119,10 +124,25 @@ class BlockRun implements ToolParserRun {
   #open(around: Reading): Reading {
     this.#around = around;
     this.#text = '';
+    this.#pieces = this.#inPieces ? undefined : 'whole';
     return this.#block;
   }
 
+  #addText(piece: string): void {
+    if (this.#pieces === undefined) {
+      const at = piece.indexOf('{');
+      if (at >= 0) {
+        const call = this.#rules.head?.(this.#text + piece.slice(0, at));
+        this.#pieces = call === undefined ? 'whole' : new ArgumentPieces(this.#events, { ...call, compact: true });
+        if (this.#pieces !== 'whole') this.#pieces.feed(piece, at);
+      }
+    } else if (this.#pieces !== 'whole') this.#pieces.feed(piece, 0);
+    // Behind arguments that are told nothing is kept.
+    if (this.#pieces === undefined || this.#pieces === 'whole') this.#text += piece;
+  }
+
   #close(cut: boolean): void {
+    if (this.#pieces !== undefined && this.#pieces !== 'whole') return this.#pieces.end();
     for (const call of this.#rules.read(this.#text, this.#tools, cut)) this.#events.call(call);
     this.#text = '';
   }

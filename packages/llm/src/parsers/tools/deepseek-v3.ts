@@ -18,6 +18,10 @@ export const deepseekV3: ToolParser = blockFamily({
     const found = fence.exec(block.slice(block.indexOf(separator) + separator.length));
     return found === null ? [] : call(found[1] ?? '', found[2] ?? '');
   },
+  head: (head) => {
+    const at = head.indexOf(separator);
+    return at < 0 ? undefined : named(/^([^\n]*)\n\s*```(?:json)?\s*$/.exec(head.slice(at + separator.length))?.[1]);
+  },
 });
 
 /** DeepSeek V3.1: `NAME<｜tool▁sep｜>{…}`. */
@@ -27,7 +31,16 @@ export const deepseekV31: ToolParser = blockFamily({
     const at = block.indexOf(separator);
     return at < 0 ? [] : call(block.slice(0, at), block.slice(at + separator.length));
   },
+  head: (head) => {
+    const [name, ...rest] = head.split(separator);
+    return rest.length === 1 && rest[0]?.trim() === '' ? named(name) : undefined;
+  },
 });
+
+function named(header: string | undefined): { readonly name: string } | undefined {
+  const name = header?.trim() ?? '';
+  return name === '' ? undefined : { name };
+}
 
 function call(name: string, json: string): readonly WholeCall[] {
   const text = compactJson(json.trim());

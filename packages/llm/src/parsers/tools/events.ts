@@ -64,8 +64,9 @@ export class EventList {
     if (text !== '') this.#events.push({ type: 'tool-call-delta', index, arguments: text });
   }
 
-  finish(index: number): void {
-    this.#events.push({ type: 'tool-call-end', index });
+  /** Ends a call; `whole` is false where the arguments that were told are no JSON. */
+  finish(index: number, whole = true): void {
+    this.#events.push(whole ? { type: 'tool-call-end', index } : { type: 'tool-call-end', index, broken: true });
     this.#gap = '';
   }
 

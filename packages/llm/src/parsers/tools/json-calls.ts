@@ -2,7 +2,7 @@ import { isJson, type JsonPart, partsOf } from '../text/json-text.ts';
 import type { WholeCall } from './parser.ts';
 
 /** Names under which models write a call's arguments. */
-const argumentNames: ReadonlySet<string> = new Set(['arguments', 'parameters', 'args']);
+export const argumentNames: ReadonlySet<string> = new Set(['arguments', 'parameters', 'args']);
 
 /** Names with which the object of a call may begin. */
 export const callMembers: ReadonlySet<string> = new Set(['name', 'arguments', 'parameters', 'type', 'function', 'id']);

@@ -1,8 +1,9 @@
 import { JsonScan } from '../text/json-scan.ts';
 import { MarkerSearch } from '../text/marker-search.ts';
+import { CallPieces } from './call-pieces.ts';
 import { EventList } from './events.ts';
 import { callMembers, callsOf } from './json-calls.ts';
-import type { ParserEvent, ToolParser, ToolParserRun, ToolSpec } from './parser.ts';
+import type { ParserEvent, ToolParser, ToolParserOptions, ToolParserRun, ToolSpec } from './parser.ts';
 
 /** How a family marks calls that are JSON objects, or lists of them. */
 export interface JsonFamily {
@@ -33,7 +34,7 @@ export function jsonFamily(family: JsonFamily): ToolParser {
     closes: new MarkerSearch(family.close ?? []),
   };
   return {
-    start: (tools, { uuid, demanded }) => new JsonRun(demanded === true ? { ...rules, bare: false, starts: rules.opens } : rules, tools, uuid),
+    start: (tools, options) => new JsonRun(options.demanded === true ? { ...rules, bare: false, starts: rules.opens } : rules, tools, options),
   };
 }
 
@@ -57,6 +58,9 @@ class JsonRun implements ToolParserRun {
   readonly #events: EventList;
   /** Names of the functions that the model may call. */
   readonly #known: ReadonlySet<string>;
+  /** Whether calls are told as they come, and what was told of the value that is being read. */
+  readonly #inPieces: boolean;
+  #pieces: CallPieces | undefined;
   #mode: Mode = 'text';
   #scan = new JsonScan();
   /** The marker and JSON of the call so far; only joined, never searched, until it is whole. */
@@ -66,10 +70,11 @@ class JsonRun implements ToolParserRun {
   #begun = false;
   #held = '';
 
-  constructor(rules: Rules, tools: readonly ToolSpec[], uuid: () => string) {
+  constructor(rules: Rules, tools: readonly ToolSpec[], { uuid, pieces }: ToolParserOptions) {
     this.#rules = rules;
     this.#known = new Set(tools.map(({ name }) => name));
     this.#events = new EventList(uuid);
+    this.#inPieces = pieces === true;
   }
 
   push(piece: string): readonly ParserEvent[] {
@@ -82,9 +87,10 @@ class JsonRun implements ToolParserRun {
   end(): readonly ParserEvent[] {
     const rest = this.#held;
     this.#held = '';
-    if (this.#mode === 'bare') this.#events.text(this.#json + rest);
+    if (this.#mode === 'bare' || this.#mode === 'value') this.#pieces?.end();
+    if (this.#mode === 'bare') this.#events.text(this.#untold() + rest);
     else if (this.#mode === 'text' || this.#mode === 'behind') this.#events.text(rest);
-    else if (this.#rules.truncated === 'text' && this.#mode === 'value') this.#events.text(this.#marker + this.#json + rest);
+    else if (this.#rules.truncated === 'text' && this.#mode === 'value') this.#events.text(this.#untold() + rest);
     this.#mode = 'text';
     return this.#events.close();
   }
@@ -125,6 +131,7 @@ class JsonRun implements ToolParserRun {
     this.#json = '';
     this.#begun = false;
     this.#scan = mode === 'bare' ? new JsonScan(callMembers) : new JsonScan();
+    if (this.#inPieces) this.#pieces = new CallPieces(this.#events);
   }
 
   #inValue(text: string, from: number): number {
@@ -132,6 +139,7 @@ class JsonRun implements ToolParserRun {
     if (!this.#begun) {
       while (at < text.length && space(text[at])) at++;
       this.#json += text.slice(from, at);
+      this.#pieces?.feed(text.slice(from, at));
       if (at === text.length) return at;
       this.#begun = true;
       if (this.#rules.word === true && this.#marker !== '' && text[at] !== '{' && text[at] !== '[') {
@@ -141,6 +149,7 @@ class JsonRun implements ToolParserRun {
     }
     const end = this.#scan.feed(text, at);
     this.#json += text.slice(at, end);
+    this.#pieces?.feed(text.slice(at, end));
     if (this.#scan.failed) this.#failed();
     if (this.#scan.done) this.#whole();
     return end;
@@ -154,19 +163,26 @@ class JsonRun implements ToolParserRun {
       else this.#mode = 'garbage';
       return;
     }
-    for (const call of calls) this.#events.call(call);
+    for (const call of this.#pieces === undefined ? calls : calls.slice(this.#pieces.told)) this.#events.call(call);
     this.#mode = bare && this.#rules.separator === undefined ? 'text' : 'behind';
   }
 
   /** The value turned out to be no JSON: what was read of it is text, or is dropped with what follows. */
   #failed(): void {
+    this.#pieces?.end();
     if (this.#mode === 'value' && this.#rules.garbage !== 'text') this.#mode = 'garbage';
     else this.#release();
   }
 
   #release(): void {
-    this.#events.text(this.#marker + this.#json);
+    this.#events.text(this.#untold());
     this.#mode = 'text';
+  }
+
+  /** The marker and the value but for the calls that were told already. */
+  #untold(): string {
+    const pieces = this.#pieces;
+    return pieces === undefined || pieces.told === 0 ? this.#marker + this.#json : this.#json.slice(pieces.length);
   }
 
   #inGarbage(text: string, at: number): number {

@@ -4,6 +4,11 @@ import type { ToolParser } from './parser.ts';
 
 const separator = '<|tool_call_argument_begin|>';
 
+const named = (header: string): { readonly id: string; readonly name: string } => {
+  const id = header.trim();
+  return { id, name: id.replace(/^functions\./, '').replace(/:\d+$/, '') };
+};
+
 const grammar: BlockFamily = {
   section: {
     open: ['<|tool_calls_section_begin|>', '<|tool_call_section_begin|>'],
@@ -15,11 +20,15 @@ const grammar: BlockFamily = {
   read: (block, _tools, cut) => {
     const at = block.indexOf(separator);
     if (cut || at < 0) return [];
-    const id = block.slice(0, at).trim();
-    const name = id.replace(/^functions\./, '').replace(/:\d+$/, '');
+    const { id, name } = named(block.slice(0, at));
     const written = block.slice(at + separator.length).trim();
     // What is no JSON is passed on as it is: the client sees what the model wrote (1.6.1).
     return name === '' ? [] : [{ id, name, arguments: compactJson(written) ?? written }];
+  },
+  head: (head) => {
+    const [header = '', ...rest] = head.split(separator);
+    const call = named(header);
+    return rest.length === 1 && rest[0]?.trim() === '' && call.name !== '' ? call : undefined;
   },
 };
 

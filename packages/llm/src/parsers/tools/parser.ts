@@ -13,7 +13,12 @@ export type ParserEvent =
   | { readonly type: 'reasoning'; readonly text: string }
   | { readonly type: 'tool-call-start'; readonly index: number; readonly id: string; readonly name: string }
   | { readonly type: 'tool-call-delta'; readonly index: number; readonly arguments: string }
-  | { readonly type: 'tool-call-end'; readonly index: number };
+  | {
+      readonly type: 'tool-call-end';
+      readonly index: number;
+      /** True where arguments were told as they came, and then went on to be no JSON or were cut off. */
+      readonly broken?: boolean;
+    };
 
 /** What a run may use beside the text. */
 export interface ToolParserOptions {
@@ -21,6 +26,8 @@ export interface ToolParserOptions {
   readonly uuid: () => string;
   /** Whether the client demands a call, which then comes as JSON: what looks like a call without markers is left for that. */
   readonly demanded?: boolean;
+  /** Whether the client takes arguments as they come; else a call is told when it is whole. */
+  readonly pieces?: boolean;
 }
 
 /** Reads one answer. A whole answer is a stream of one piece: how the text is cut makes no difference to what is found. */
