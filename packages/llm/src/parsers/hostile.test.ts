@@ -11,6 +11,10 @@ const callable = [{ name: 'f', parameters: { type: 'object', properties: { a: { 
 const parsers: [string, AnswerParser][] = [
   ...distinct(toolParsers).map(([name, tools]): [string, AnswerParser] => [`tool ${name}`, of({ tools })]),
   ...distinct(toolParsers).map(([name, tools]): [string, AnswerParser] => [`demanded ${name}`, of({ tools, demanded: {} })]),
+  ...['default', 'hermes', 'llama3_json', 'harmony', 'deepseek_v3', 'kimi_k25'].map((name): [string, AnswerParser] => [
+    `in pieces ${name}`,
+    of({ tools: toolParsers[name], pieces: true }),
+  ]),
   ['demanded by name', of({ tools: toolParsers['hermes'], demanded: { name: 'f' } })],
   ...distinct(reasoningParsers).map(([name, reasoning]): [string, AnswerParser] => [`reasoning ${name}`, of({ reasoning })]),
   ...['qwen3_coder+nemotron3', 'deepseek_v41+deepseek_v41', 'inkling+inkling', 'harmony+gpt_oss', 'muse+muse', 'kimi_k3+kimi_k3'].map(

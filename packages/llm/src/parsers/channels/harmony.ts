@@ -33,8 +33,9 @@ class HarmonyRun implements ChannelRun {
   #channel = '';
   #recipient = '';
   #arguments = '';
-  /** Whether arguments are told as they come, and those that are. */
+  /** Whether arguments are told as they come; whether those of the call under way have not begun yet; and those that are told. */
   readonly #inPieces: boolean;
+  #awaited = false;
   #pieces: ArgumentPieces | undefined;
   /** How many thoughts have begun: they are joined by line breaks. */
   #thoughts = 0;
@@ -116,6 +117,7 @@ class HarmonyRun implements ChannelRun {
     const name = this.#channel === '' ? 'final' : (/^\s*(\w+)/.exec(this.#head)?.[1] ?? 'final');
     this.#recipient = recipientOf(this.#head) ?? this.#recipient;
     this.#arguments = '';
+    this.#awaited = this.#inPieces;
     if (this.#recipient !== '') return this.#bodies.call;
     if (name !== 'analysis') return this.#bodies.text;
     this.#joint = this.#thoughts++ > 0 ? '\n' : '';
@@ -124,9 +126,11 @@ class HarmonyRun implements ChannelRun {
 
   #addArguments(piece: string): void {
     let from = 0;
-    if (this.#inPieces && this.#pieces === undefined && this.#arguments.trimStart() === '') {
+    if (this.#awaited) {
       from = piece.search(/\S/);
-      if (from >= 0 && piece[from] === '{') this.#pieces = new ArgumentPieces(this.#events, { name: this.#recipient, compact: true });
+      if (from < 0) return;
+      this.#awaited = false;
+      if (piece[from] === '{') this.#pieces = new ArgumentPieces(this.#events, { name: this.#recipient, compact: true });
     }
     if (this.#pieces === undefined) this.#arguments += piece;
     else this.#pieces.feed(piece, from);

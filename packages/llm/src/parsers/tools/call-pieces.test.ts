@@ -33,7 +33,7 @@ describe('calls', () => {
       [name, `Ok <tool_call>\n${call}\n</tool_call> <|python_tag|>${call};${call} functools ${call} [{"no": 1}] {"name": 1}`],
     ]),
   );
-  test.each(cases)('%s %s', (name, text) => {
+  test.each(cases)('%s %j', (name, text) => {
     expect(read(parser(name, true), [text])).toEqual(read(parser(name, false), [text]));
     parserContract(parser(name, true), text);
   });
@@ -47,7 +47,7 @@ describe('what was told stays, and the rest is what it would be', () => {
     ['the first wrong character', 'hermes', '<tool_call>{"name":"f","arguments":{"a":$}}</tool_call> Bye', ' Bye', [told('{"a":', true)]],
     ['no JSON behind whole arguments', 'hermes', '<tool_call>{"name":"f","arguments":{}, oh}</tool_call> Bye', ' Bye', [told('{}')]],
     ['without a marker the rest is text', 'llama3_json', '{"name":"f","arguments":{"a":$}} Bye', '$}} Bye', [told('{"a":', true)]],
-    ['and so is what stands behind arguments', 'llama3_json', '{"name":"f","arguments":{},} Bye', ',} Bye', [told('{}')]],
+    ['the marks of a call that was told are none', 'llama3_json', '{"name":"f","arguments":{},} Bye', ' Bye', [told('{}')]],
     ['in families that drop nothing too', 'default', '<TOOLCALL>[{"name":"f","arguments":{}}, 5', ', 5', [told('{}')]],
     ['an entry that is no call', 'hermes', '<tool_call>[{"name":"f","arguments":{}},{"a":1}]</tool_call>!', '!', [told('{}')]],
     ['another call behind a broken one', 'hermes', '<tool_call>{"name":"f","arguments":{$</tool_call>\n<tool_call>{"name":"f","arguments":{}}</tool_call>', '', [told('{', true), told('{}')]], // prettier-ignore

@@ -30,10 +30,11 @@ export class CallPieces {
   /** Reads a piece of the value. */
   feed(text: string): void {
     for (let at = 0; at < text.length && this.#reading !== 'whole';) {
+      const before = this.#reading;
       const end = this.#reading === 'arguments' ? this.#arguments(text, at) : this.#step(text[at] as string, at);
       this.#read += end - at;
-      if (this.#reading === 'arguments' || this.#open !== undefined) this.length = this.#read;
-      if (this.#open?.ended === true) this.#open = undefined;
+      const told = before === 'arguments' || this.#reading === 'arguments' || (before === 'tail' && this.#reading === 'between');
+      if (told) this.length = this.#read;
       at = end;
     }
   }
@@ -47,7 +48,10 @@ export class CallPieces {
   #arguments(text: string, at: number): number {
     const open = this.#open as ArgumentPieces;
     const end = open.feed(text, at);
-    if (open.ended) this.#reading = 'tail';
+    if (open.ended) {
+      this.#reading = 'tail';
+      this.#open = undefined;
+    }
     return end;
   }
 
