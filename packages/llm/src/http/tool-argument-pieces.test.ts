@@ -1,7 +1,8 @@
 import { OpenAI } from 'openai';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { expect, test, vi } from 'vitest';
-import { type Frontend, Llm } from '../llm.ts';
+import type { Frontend } from '../frontend/frontend.ts';
+import { Llm } from '../llm.ts';
 import { type ScriptedWorker, scriptedWorker } from '../testing/scripted-worker.ts';
 
 const asked = { 'x-dynamo-stream-tool-arguments': 'true' };
@@ -61,7 +62,7 @@ test('the openai client puts the call together, streamed and run', async () => {
   const client = new OpenAI({ baseURL: `${it.frontend.address}/v1`, apiKey: 'none', maxRetries: 0, defaultHeaders: asked });
   const deltas: string[] = [];
   const stream = client.chat.completions
-    .stream({ ...chat, model: 'm' } as OpenAI.ChatCompletionStreamParams)
+    .stream({ ...chat, model: 'm' } as Parameters<typeof client.chat.completions.stream>[0])
     .on('tool_calls.function.arguments.delta', (delta) => deltas.push(delta.arguments_delta));
   const { choices } = await stream.finalChatCompletion();
   expect(choices[0]?.message.tool_calls).toEqual([
@@ -106,8 +107,8 @@ test('arguments that go wrong stay as far as they came, and the end does not cla
   expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toContain('Sorry');
   expect(chunks.at(-1)?.['choices'][0].finish_reason).toBe('stop');
   const message = { max_tokens: 99, messages: chat.messages, tools: [{ name: 'weather', input_schema: parameters }] };
-  const events1 = await events(frontend, '/v1/messages', message, asked);
-  expect(events1.find(({ type }) => type === 'message_delta')?.['delta'].stop_reason).toBe('end_turn');
+  const answered = await events(frontend, '/v1/messages', message, asked);
+  expect(answered.find(({ type }) => type === 'message_delta')?.['delta'].stop_reason).toBe('end_turn');
   const response = { input: 'hi', tools: [{ type: 'function', name: 'weather', parameters }] };
   const items = await events(frontend, '/v1/responses', response, asked);
   const ended = items.filter(({ type, item }) => type === 'response.output_item.done' && item.type === 'function_call');
