@@ -91,7 +91,7 @@ test('a folder is itself, whatever the hub has', async () => {
   await mkdir(join(home, 'here'));
   expect(await get(join(home, 'here'))).toBe(join(home, 'here'));
   expect(hub.requests).toEqual([]);
-  for (const wrong of ['./missing', '/missing/model', '../x', 'a/b/c', 'org/na--me', '', 'org/..', 'org/tiny@../x'])
+  for (const wrong of ['./missing', '/missing/model', '../no-such-model-folder', 'a/b/c', 'org/na--me', '', 'org/..', 'org/tiny@../x'])
     await expect(get(wrong), wrong).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining('neither a folder') });
 });
 
