@@ -31,7 +31,7 @@ export class WholeMessage {
   }
 
   text(): string {
-    const { model, usage } = this.#shape;
+    const { model, usage, facts } = this.#shape;
     const content: unknown[] = [];
     if (this.#thought !== '') content.push({ type: 'thinking', thinking: this.#thought, signature: '' });
     for (const { name, input } of this.#calls.values()) content.push({ type: 'tool_use', id: freshId('toolu'), name, input: inputOf(input) });
@@ -39,8 +39,9 @@ export class WholeMessage {
     const { reason, sequence } = stopOf(this.#finish, { calls: this.#calls.size > 0, stopReason: this.#stopReason });
     const { prompt_tokens: input, completion_tokens: output } = usage.wire;
     const message = { id: freshId('msg'), type: 'message', role: 'assistant', content, model, stop_reason: reason, stop_sequence: sequence };
-    // An answer without any chunk has no usage either, as the real one's has none.
-    const counted = wireUsage(this.#begun && usage.finished ? { input, output, cached: usage.cached } : { input: 0, output: 0, cached: undefined });
+    // An answer without any chunk has no usage either, as the real one's has none; workers that make the tokens tell of it at the end.
+    const known = this.#begun && (facts !== undefined || usage.finished);
+    const counted = wireUsage(known ? { input, output, cached: usage.cached } : { input: 0, output: 0, cached: undefined });
     return `${encodeJsonText(message).slice(0, -1)},"usage":${counted}}`;
   }
 }
