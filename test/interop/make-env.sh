@@ -26,3 +26,7 @@ if begin .venv-clients; then
   LITELLM_LOCAL_MODEL_COST_MAP=True "$venv/bin/python" -c 'import openai, agents, langchain_openai, litellm'
   touch "$venv/.complete"
 fi
+
+# Environments that were made before it was on the list get it, too.
+venv="$here/.venv-clients"
+"$venv/bin/python" -c 'import anthropic' 2>/dev/null || pip anthropic==2.14.0

@@ -1,5 +1,5 @@
 import Anthropic from '@anthropic-ai/sdk';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,11 +9,21 @@ import { promisify } from 'node:util';
 import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { findClientPython } from './clients/python.ts';
 import { findPython, freePort, scene, startFrontend } from './python.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
 if ('missing' in found) console.warn(`skipped: ${found.missing}`);
+/** The Python that has the `anthropic` package, or why there is none. */
+function findPythonClient(): { path: string } | { missing: string } {
+  const clients = findClientPython();
+  if ('missing' in clients) return clients;
+  const probe = spawnSync(clients.path, ['-c', 'import anthropic']);
+  return probe.status === 0 ? clients : { missing: `no package 'anthropic' for ${clients.path}: run test/interop/make-env.sh` };
+}
+const pythonClient = findPythonClient();
+if ('missing' in pythonClient) console.warn(`skipped: ${pythonClient.missing}`);
 const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
 
 const special: Readonly<Record<string, number>> = { '<tool_call>': 261, '</tool_call>': 262, '<think>': 259, '</think>': 260 };
@@ -146,6 +156,30 @@ describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside
       await new Promise<void>((resolve) => stream.once('text', () => resolve()));
       stream.abort();
       await stream.done().catch(() => {});
+      await vi.waitFor(() => expect(cancelled).toBe(before + 1), 10_000);
+    });
+
+    test.skipIf('missing' in pythonClient)("Anthropic's client for Python: whole, streamed, with tools, refused, failing, leaving", async () => {
+      const before = cancelled;
+      const command = 'path' in pythonClient ? pythonClient.path : '';
+      const peer = fileURLToPath(new URL('peers/py_messages.py', import.meta.url));
+      const { stdout } = await promisify(execFile)(command, [peer, which === 'ours' ? ours.address : real, 'tiny']);
+      const said = [
+        ['thinking', 'well'],
+        ['text', 'Hé 日本!'],
+      ];
+      expect(JSON.parse(stdout)).toEqual({
+        whole: [said, 'end_turn', true],
+        streamed: ['Hé 日本!', true, said, 'end_turn'],
+        loop: ['tool_use', { city: 'Bern' }, 'I see rain in Bern.'],
+        runner: 'I see rain in Bern.',
+        unknown: ['NotFoundError', 404, 'not_found_error'],
+        bad: ['BadRequestError', 400, 'invalid_request_error'],
+        fault: ['InternalServerError', 500, 'api_error'],
+        midway: ['Hé 日本!', 'api_error'],
+        count: 5,
+        models: ['tiny'],
+      });
       await vi.waitFor(() => expect(cancelled).toBe(before + 1), 10_000);
     });
 
