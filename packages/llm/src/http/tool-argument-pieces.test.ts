@@ -15,7 +15,7 @@ const call = ['<tool_call>', '{"name":', ' "weather", "argu', 'ments": {"city":'
 async function served(pieces: readonly string[], options: object = {}): Promise<AsyncDisposable & { frontend: Frontend; worker: ScriptedWorker }> {
   await using undo = new AsyncDisposableStack();
   const runtime = undo.use(await DistributedRuntime.connect({ discovery: 'mem' }));
-  const worker = undo.use(await scriptedWorker(runtime, 'm', { parsers: { tools: 'hermes' } }));
+  const worker = undo.use(await scriptedWorker(runtime, 'm', { parsers: { tools: 'hermes', reasoning: 'qwen3' } }));
   worker.script = [...pieces.map((text) => ({ _textall: text })), { token_ids: [], finish_reason: 'stop' }];
   const http = { host: '127.0.0.1', port: 0, messages: { enabled: true }, ...options };
   const frontend = undo.use(await new Llm(runtime).frontend({ http }));
@@ -113,4 +113,14 @@ test('arguments that go wrong stay as far as they came, and the end does not cla
   const items = await events(frontend, '/v1/responses', response, asked);
   const ended = items.filter(({ type, item }) => type === 'response.output_item.done' && item.type === 'function_call');
   expect(ended.map(({ item }) => item.status)).toEqual(['incomplete']);
+});
+
+test('what is thought in the middle of arguments comes behind them in a message', async () => {
+  await using it = await served([...call.slice(0, 5), '<think>', 'hm', '</think>', ...call.slice(5), 'So.']);
+  const message = { max_tokens: 99, messages: chat.messages, tools: [{ name: 'weather', input_schema: parameters }] };
+  const told = await events(it.frontend, '/v1/messages', message, asked);
+  const blocks = told.filter(({ type }) => type === 'content_block_start').map(({ content_block: block }) => block.name ?? block.type);
+  expect(blocks).toEqual(['weather', 'thinking', 'text']);
+  expect(told.map(({ delta }) => delta?.partial_json ?? '').join('')).toBe(args);
+  expect(told.map(({ delta }) => delta?.thinking ?? '').join('')).toBe('hm');
 });

@@ -28,6 +28,9 @@ export function messageEvents(shape: MessageShape): MessageEvents {
   let blocks = 0;
   let chunks = 0;
   let called = 0;
+  /** Whether the open block's call goes on, and what was thought within it: a block that is closed can't be opened again. */
+  let calling = false;
+  let within = '';
   let finish: AnswerChunk['finishReason'];
   let stopReason: AnswerChunk['stopReason'];
 
@@ -55,16 +58,30 @@ export function messageEvents(shape: MessageShape): MessageEvents {
     return closing + event('content_block_start', `"index":${open.index},"content_block":{${membersText(content)}}`);
   };
   const addThought = (thinking: string): string => {
+    if (calling) {
+      within += thinking;
+      return '';
+    }
     const begun = open?.kind === 'thinking' ? '' : begin({ kind: 'thinking' }, { type: 'thinking', thinking: '', signature: '' });
     return begun + delta((open as OpenBlock).index, `"type":"thinking_delta","thinking":${JSON.stringify(thinking)}`);
   };
+  /** The call has ended: what was thought within it comes now. */
+  const leaveCall = (): string => {
+    calling = false;
+    const thinking = within;
+    within = '';
+    return thinking === '' ? '' : addThought(thinking);
+  };
   const addText = (text: string): string => {
+    const before = leaveCall();
     const begun = open?.kind === 'text' ? '' : begin({ kind: 'text' }, { type: 'text', text: '' });
-    return begun + delta((open as OpenBlock).index, `"type":"text_delta","text":${JSON.stringify(text)}`);
+    return before + begun + delta((open as OpenBlock).index, `"type":"text_delta","text":${JSON.stringify(text)}`);
   };
   const addCall = ({ index, name, arguments: piece }: CallDelta): string => {
     let text = '';
-    if (open?.call !== index) text = begin({ kind: 'call', call: index }, { type: 'tool_use', id: freshId('toolu'), name: name ?? '', input: {} });
+    if (open?.call !== index)
+      text = leaveCall() + begin({ kind: 'call', call: index }, { type: 'tool_use', id: freshId('toolu'), name: name ?? '', input: {} });
+    calling = true;
     return piece === '' ? text : text + delta((open as OpenBlock).index, `"type":"input_json_delta","partial_json":${JSON.stringify(piece)}`);
   };
 
@@ -81,6 +98,7 @@ export function messageEvents(shape: MessageShape): MessageEvents {
         if (piece.name !== undefined || piece.arguments !== '') text += addCall(piece);
         if (piece.name !== undefined) called++;
         if (piece.broken === true) called--;
+        if (piece.done === true || piece.broken === true) text += leaveCall();
       }
       finish = chunk.finishReason ?? finish;
       stopReason = chunk.stopReason ?? stopReason;
@@ -89,7 +107,9 @@ export function messageEvents(shape: MessageShape): MessageEvents {
     end() {
       const { reason, sequence } = stopOf(finish, { calls: called > 0, stopReason });
       const stop = { stop_reason: reason, ...(sequence === null ? {} : { stop_sequence: sequence }) };
-      return close() + event('message_delta', `"delta":{${membersText(stop)}},"usage":${wireUsage(counts())}`) + event('message_stop', '');
+      return (
+        leaveCall() + close() + event('message_delta', `"delta":{${membersText(stop)}},"usage":${wireUsage(counts())}`) + event('message_stop', '')
+      );
     },
     failed: (_early: Failure, told: Failure) =>
       event('error', membersText(failureOfMessages(told) as Record<string, unknown>).replace(/^"type":"error",/, '')),
