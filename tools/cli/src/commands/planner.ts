@@ -23,6 +23,7 @@ import {
 import { DistributedRuntime, DynamoError, type EndpointPath, type Logger } from '@dynamo/runtime';
 import { watchInterruption } from '../interruption.ts';
 import { openLog } from '../log.ts';
+import { checkReports } from '../report-files.ts';
 import type { PlannerSettings, Settings } from '../settings.ts';
 import { UsageError } from '../usage.ts';
 import { connectOptions } from './frontend.ts';
@@ -30,6 +31,7 @@ import { connectOptions } from './frontend.ts';
 /** Plans on paper, or for good until asked to end; resolves with the exit code. */
 export async function runPlannerCommand(settings: Settings): Promise<number> {
   const { planner } = settings;
+  await checkReports({ '--report-json': planner.jsonPath, '--report-html': planner.htmlPath });
   try {
     if (planner.trace !== undefined && planner.dayPeak !== undefined) throw new UsageError('--trace and --synthetic-day exclude each other');
     if (planner.trace !== undefined || planner.dayPeak !== undefined) await planOnPaper(settings);

@@ -17,6 +17,7 @@ import {
   workloadOf,
 } from '@dynamo/replay';
 import { DynamoError } from '@dynamo/runtime';
+import { checkReports } from '../report-files.ts';
 import { routerSettings } from '../router-options.ts';
 import type { ReplaySettings, Settings } from '../settings.ts';
 import { UsageError } from '../usage.ts';
@@ -25,6 +26,7 @@ import { UsageError } from '../usage.ts';
 export async function runReplay(settings: Settings): Promise<number> {
   const { replay } = settings;
   const options = optionsOf(settings, replay);
+  await checkReports({ '--report-json': replay.jsonPath, '--report-jsonl': replay.jsonlPath, '--report-html': replay.htmlPath });
   try {
     if (replay.sweep !== undefined) await runSweep(options, replay, replay.sweep);
     else if (replay.url !== undefined) await runOnline(options, replay, replay.url);

@@ -1,4 +1,5 @@
 import { whatIf, whatIfTable } from '@dynamo/kv-router/internal';
+import { DynamoError } from '@dynamo/runtime';
 import { routerSettings } from '../router-options.ts';
 import type { Settings } from '../settings.ts';
 import { UsageError } from '../usage.ts';
@@ -17,6 +18,7 @@ export async function runWhatIf(settings: Settings): Promise<number> {
     process.stdout.write(whatIfTable(await whatIf(recording, variants)));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UsageError(`${recording} does not exist`);
+    if (DynamoError.is(error, 'backend_protocol')) throw new UsageError(error.message);
     throw error;
   }
   return 0;
