@@ -38,12 +38,12 @@ export async function runMocker(settings: Settings): Promise<number> {
     const connect = { ...connectOptions(settings), log, ...(index === 0 ? {} : { system: false as const }) };
     const runtime = stack.use(await DistributedRuntime.connect(connect));
     lost.push(runtime.closed);
-    if (launch.startupSeconds > 0) await sleep(launch.startupSeconds * 1_000);
+    if (!(await pause(launch.startupSeconds * 1_000, interruption.signal))) return 0;
     const open = { endpoint, model, name: worker.name ?? settings.modelPath ?? 'mock', host: await ownAddress(), words };
     served.push(stack.use(await MockWorker.open(runtime, launch, open)).served);
     if (staggerMs > 0 && index < launches.length - 1) {
-      await sleep(staggerMs);
-      if ((index + 1) % batch.workers === 0) await sleep(batch.pauseMs);
+      const whole = (index + 1) % batch.workers === 0 ? batch.pauseMs : 0;
+      if (!(await pause(staggerMs + whole, interruption.signal))) return 0;
     }
   }
   process.stdout.write(
@@ -54,6 +54,12 @@ export async function runMocker(settings: Settings): Promise<number> {
   log.info({ signal: end }, 'draining: running requests go on to their end');
   return 0;
 }
+
+/** Waits unless or until somebody asks for the end; whether to go on. */
+const pause = async (ms: number, signal: AbortSignal): Promise<boolean> => {
+  if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => undefined);
+  return !signal.aborted;
+};
 
 async function readLaunch(config: unknown): ReturnType<typeof readMockLaunch> {
   try {
