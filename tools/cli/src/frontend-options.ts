@@ -1,6 +1,7 @@
 import type { FrontendOptions } from '@dynamo/llm';
 import { routerOptions } from './router-options.ts';
 import type { Settings } from './settings.ts';
+import { UsageError } from './usage.ts';
 
 /** The frontend's options out of the settings; absent stays absent, so that the library's defaults count. */
 export function frontendOptions(settings: Settings): FrontendOptions {
@@ -22,6 +23,8 @@ export function frontendOptions(settings: Settings): FrontendOptions {
     kserve,
     grpcMetricsPort,
   } = frontend;
+  if (http.responses?.store === 'file' && http.responses.folder === undefined)
+    throw new UsageError('--responses-store file needs the folder to keep them in: --responses-folder');
   return {
     http: {
       ...http,

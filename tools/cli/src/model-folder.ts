@@ -23,12 +23,16 @@ export function modelFolder(settings: Pick<Settings, 'modelPath' | 'worker'>): M
 /** A GGUF file is known by its own name, wherever it is; everything else as it was given. */
 const nameOf = (modelPath: string): string => (/\.gguf$/i.test(modelPath) ? basename(modelPath).slice(0, -'.gguf'.length) : modelPath);
 
-/** Fetches a model that was named and not given as a folder, and shows how far it is; what a folder is stays as it is. */
+/**
+ * Fetches a model that was named and not given as a folder, and shows how far it is; what a folder is stays as it is.
+ *
+ * @throws UsageError for what is neither there nor a model that can be had.
+ */
 export async function fetchNamedModel(modelPath: string | undefined): Promise<string | undefined> {
   if (modelPath === undefined || existsSync(modelPath)) return modelPath;
   const { fetchModel, hubPlace, looksLikeModelId } = await import('@dynamo/llm/internal');
   const [model, file] = partsOf(modelPath);
-  if (!looksLikeModelId(model)) return modelPath;
+  if (!looksLikeModelId(model)) throw new UsageError(`model ${/\.gguf$/i.test(modelPath) ? 'file' : 'folder'} '${modelPath}' does not exist`);
   const show = progressLine(modelPath, process.stderr);
   try {
     const folder = await fetchModel(model, hubPlace(process.env), { onProgress: show.report, ...(file === undefined ? {} : { file }) });

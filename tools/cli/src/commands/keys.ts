@@ -32,7 +32,9 @@ export async function runKeys({ keys = {} }: Settings): Promise<number> {
   const between = present === '' || present.endsWith('\n') ? '' : '\n';
   // The whole file as it will be: an id that is there already is found before anything is written.
   parseKeyFile(file, `${present}${between}${line}\n`);
-  await appendFile(file, `${between}${line}\n`, { mode: 0o600 });
+  await appendFile(file, `${between}${line}\n`, { mode: 0o600 }).catch((error: Error) => {
+    throw new UsageError(`--file '${file}' can't be written: ${error.message}`);
+  });
   process.stdout.write(`${key}\n`);
   process.stderr.write(`dynamo: the key of '${id}' is in ${file}; frontends that use the file know it within a second. It is shown only here.\n`);
   return 0;

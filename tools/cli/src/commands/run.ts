@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import { type FrontendOptions, Llm } from '@dynamo/llm';
 import { ggufFolder } from '@dynamo/llm/internal';
 import { DistributedRuntime, type Logger } from '@dynamo/runtime';
@@ -7,12 +8,15 @@ import { frontendOptions } from '../frontend-options.ts';
 import { openLog } from '../log.ts';
 import { fetchNamedModel, modelFolder } from '../model-folder.ts';
 import type { Settings } from '../settings.ts';
+import { UsageError } from '../usage.ts';
 import { connectOptions } from './frontend.ts';
 
 /** Asks the workers of a fleet, or an engine of this process, without HTTP; resolves with the exit code. */
 export async function runRun(settings: Settings): Promise<number> {
   const { run, worker } = settings;
   const input = inputOf(run.input, { terminal: process.stdin.isTTY });
+  // Before anybody waits for a model.
+  if (input.kind === 'batch') await readable(input.file);
   using log = openLog(settings);
   await using local = await engineOf(settings, log);
   const engine = local?.engine;
@@ -21,6 +25,11 @@ export async function runRun(settings: Settings): Promise<number> {
   await using frontend = await new Llm(runtime).frontend({ ...frontendOptions(settings), http: false, ...(engine === undefined ? {} : { engine }) });
   const { maxTokens, output, concurrency, resume } = run;
   return await askModels(frontend, { input, model: worker.name, maxTokens, output, concurrency, resume });
+}
+
+async function readable(file: string): Promise<void> {
+  const problem = await access(file, constants.R_OK).catch((error: Error) => error.message);
+  if (problem !== undefined) throw new UsageError(`batch '${file}' can't be read: ${problem}`);
 }
 
 /** The engine of this process, if one was asked for. */

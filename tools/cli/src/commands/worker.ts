@@ -9,11 +9,13 @@ import { fetchNamedModel, modelFolder } from '../model-folder.ts';
 import type { Settings } from '../settings.ts';
 import { connectOptions } from './frontend.ts';
 import type { WorkerReport } from '../serve/worker-report.ts';
+import { UsageError } from '../usage.ts';
 
 /** Runs a worker until it is asked to end; resolves with the exit code. */
 export async function runWorker(settings: Settings): Promise<number> {
   const kind = engineFor(settings.worker.engine, settings.modelPath);
   if (kind === 'openai') return (await import('./worker-upstreams.ts')).runUpstreams(settings);
+  if (settings.upstream.urls !== undefined) throw new UsageError(`--upstream '${settings.upstream.urls}' needs --engine openai, not ${kind}`);
   using log = openLog(settings);
   const { worker } = settings;
   const model = modelFolder(settings);

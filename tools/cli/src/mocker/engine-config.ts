@@ -92,7 +92,8 @@ const typeBytes: Readonly<Record<string, number>> = {
 function bytesPerToken(model: string, cacheType: string): number | undefined {
   let config: Readonly<Record<string, unknown>>;
   try {
-    config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8')) as Record<string, unknown>;
+    // A file that is no object says nothing of sizes; the card refuses it.
+    config = (JSON.parse(readFileSync(join(model, 'config.json'), 'utf8')) ?? {}) as Record<string, unknown>;
   } catch {
     return undefined;
   }
