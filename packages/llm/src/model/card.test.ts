@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeModel, encodeModel, float } from '@dynamo/runtime/internal';
 import { expect, test } from 'vitest';
@@ -102,5 +105,20 @@ test('a folder that is missing or holds no model is named', async () => {
     code: 'not_found',
     message: expect.stringContaining('has no config.json'),
   });
+  const file = fileURLToPath(new URL('cards.json', registration));
+  await expect(cardFromDirectory(file)).rejects.toMatchObject({ code: 'invalid_argument', message: `model folder '${file}' is not a folder` });
   expect(slugOf('chars Weird/Name_1.0')).toBe('chars_weird_name_1_0');
+});
+
+test.each([
+  ['{bad', 'is not JSON'],
+  ['null', 'is no JSON object'],
+  ['[]', 'is no JSON object'],
+])('a config.json of %s is named', async (text, problem) => {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'dynamo-card-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'config.json');
+  await writeFile(path, text);
+  await expect(cardFromDirectory(folder)).rejects.toMatchObject({ code: 'invalid_argument', message: `${path} ${problem}` });
 });

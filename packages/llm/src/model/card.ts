@@ -72,19 +72,20 @@ export const slugOf = (name: string): string => name.toLowerCase().replace(/[^a-
 /**
  * Builds the card of a model folder, as the real registration does. `source` is what the folder was fetched by, where that was another name.
  *
- * @throws DynamoError `not_found` naming the folder or the file in it that is missing.
+ * @throws DynamoError `not_found` naming the folder or the file in it that is missing, `invalid_argument` for a config.json that is no object.
  */
 export async function cardFromDirectory(path: string, options: CardOptions = {}, source: string = path): Promise<WireCard> {
   if (options.input === 'tensor') return tensorCard(source, options);
   const directory = resolve(path);
   const found = await stat(directory).catch(() => undefined);
-  if (found?.isDirectory() !== true) throw new DynamoError('not_found', `model folder '${path}' does not exist`, { data: { path } });
+  if (found === undefined) throw new DynamoError('not_found', `model folder '${path}' does not exist`, { data: { path } });
+  if (!found.isDirectory()) throw new DynamoError('invalid_argument', `model folder '${path}' is not a folder`, { data: { path } });
   const need = async (name: string): Promise<CardFile> => {
     const file = await reference(join(directory, name));
     if (file === undefined) throw new DynamoError('not_found', `model folder '${path}' has no ${name}`, { data: { path, file: name } });
     return file;
   };
-  const config = JSON.parse(await readFile((await need('config.json')).path, 'utf8')) as { max_position_embeddings?: number };
+  const config = await readConfig((await need('config.json')).path);
   const prompt = await reference(join(directory, 'tokenizer_config.json'));
   const template = await templateOf(directory, options.chatTemplate);
   const generation = await reference(join(directory, 'generation_config.json'));
@@ -196,6 +197,18 @@ function checkRole(role: WorkerRole, needs: readonly (readonly WorkerRole[])[]):
   if (unknown !== undefined) throw new DynamoError('invalid_argument', `role '${String(unknown)}': expected one of ${roles.join(', ')}`);
   if (Object.hasOwn(usualNeeds, role) && !needs.some((all) => all.length > 0))
     throw new DynamoError('invalid_argument', `role ${role} requires a non-empty \`needs\`: at least one peer role that it depends on`);
+}
+
+async function readConfig(path: string): Promise<{ max_position_embeddings?: number }> {
+  let config: unknown;
+  try {
+    config = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new DynamoError('invalid_argument', `${path} is not JSON`, { cause, data: { path } });
+  }
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw new DynamoError('invalid_argument', `${path} is no JSON object`, { data: { path } });
+  return config;
 }
 
 async function templateOf(directory: string, custom: string | undefined): Promise<{ is_custom: boolean; file: CardFile } | undefined> {
