@@ -1,21 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { DistributedRuntime } from '@dynamo/runtime';
-import { decodeJson } from '@dynamo/runtime/internal';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Frontend } from '../frontend/frontend.ts';
 import { Llm } from '../llm.ts';
-import { type ScriptStep, scriptedWorker, type ScriptedWorker } from '../testing/scripted-worker.ts';
+import { scriptedWorker, type ScriptedWorker } from '../testing/scripted-worker.ts';
+import { askRow, readRows } from './testing/captured-rows.ts';
 
-/**
- * Requests sent to `/v1/responses` and its count of the frontend of 1.6.1: a name, the model, what its worker answers, path,
- * body, status, the answer, and what the worker got: of tokenized requests the prompt and every member that is set.
- */
-type Row = [string, string, ScriptStep[], string, string, number, string, Record<string, unknown>[]];
-
-const rows = readFileSync(new URL('./testing/responses-1.6.1.ndjson', import.meta.url), 'utf8')
-  .split('\n')
-  .filter(Boolean)
-  .map((line) => decodeJson(Buffer.from(line)) as Row);
+const rows = readRows('./responses-1.6.1.ndjson');
 
 let runtime: DistributedRuntime;
 let frontend: Frontend;
@@ -37,15 +27,6 @@ afterAll(async () => {
   await runtime[Symbol.asyncDispose]();
 });
 
-/** What differs from run to run. */
-const normal = (text: string): string =>
-  text
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
-    .replace(/"(\w+)_[0-9a-f]{32}"/g, '"$1_<hex32>"')
-    .replace(/"(created_at|completed_at)":\d+/g, '"$1":0')
-    .replace(/"(\w+_ms)":[\d.e+-]+/g, '"$1":0')
-    .replace(/"(\w*worker_id)":\d+/g, '"$1":1');
-
 /** Where the frontend answers otherwise, and why (docs/decisions/2026-11-25-responses-that-are-kept.md). */
 const otherwise: Readonly<Record<string, string>> = {
   choice_call_fn: 'a call of another function than the one that was forced is told of, not dropped',
@@ -57,52 +38,8 @@ const otherwise: Readonly<Record<string, string>> = {
 };
 for (const [name, reason] of Object.entries(otherwise)) test.skip(`${name}: ${reason}`);
 
-test.each(rows.filter(([name]) => otherwise[name] === undefined))('%s', async (_name, model, script, path, body, status, text, received) => {
-  const worker = workers.get(model) as ScriptedWorker;
-  worker.script = script;
-  worker.received.length = 0;
-  const type = _name === 'noct' ? 'text/plain' : 'application/json';
-  const response = await fetch(frontend.address + path, { method: 'POST', headers: { 'content-type': type }, body: Buffer.from(body) });
-  const answer = normal(await response.text());
-  expect([response.status, answer.startsWith('event:') ? answer.split('\n\n') : jsonOf(answer)]).toEqual([
-    status,
-    text.startsWith('event:') ? normal(text).split('\n\n') : jsonOf(normal(text)),
-  ]);
-  expect(worker.received.map(({ request }) => seen(request as Record<string, unknown>))).toEqual(received.map(plain));
+const held = rows.filter(([name]) => otherwise[name] === undefined);
+test.each(held.map((row) => [row[0], row] as const))('%s', async (_name, row) => {
+  const { ours, theirs } = await askRow(frontend.address, workers.get(row[1]) as ScriptedWorker, row);
+  expect(ours).toEqual(theirs);
 });
-
-const jsonOf = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-};
-
-const plain = (value: unknown): any => JSON.parse(JSON.stringify(value, (_key, member) => (typeof member === 'bigint' ? Number(member) : member)));
-const set = (value: object): object => Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));
-const constant = [
-  'token_ids',
-  'sampling_options',
-  'stop_conditions',
-  'output_options',
-  'model',
-  'eos_token_ids',
-  'mdc_sum',
-  'annotations',
-  'router_config_override',
-];
-
-function seen(request: Record<string, unknown>): unknown {
-  const wire = plain(request);
-  if (wire.token_ids === undefined) return wire;
-  const { stop_token_ids_hidden: _, ...stop } = wire.stop_conditions;
-  return {
-    prompt: Buffer.from(wire.token_ids.filter((id: number) => id < 256)).toString(),
-    sampling: set(wire.sampling_options),
-    stop: set(stop),
-    output: set(wire.output_options),
-    extra: Object.fromEntries(Object.entries(wire).filter(([name]) => !constant.includes(name))),
-    annotations: wire.annotations,
-  };
-}
