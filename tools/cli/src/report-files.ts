@@ -18,5 +18,8 @@ export async function checkReports(places: Readonly<Record<string, string | unde
 async function problemOf(path: string): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) return 'it is a folder';
-  return access(found === undefined ? dirname(path) : path, constants.W_OK).catch((error: Error) => error.message);
+  return access(found === undefined ? dirname(path) : path, constants.W_OK).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
 }

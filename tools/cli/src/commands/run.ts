@@ -28,7 +28,10 @@ export async function runRun(settings: Settings): Promise<number> {
 }
 
 async function readable(file: string): Promise<void> {
-  const problem = await access(file, constants.R_OK).catch((error: Error) => error.message);
+  const problem = await access(file, constants.R_OK).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
   if (problem !== undefined) throw new UsageError(`batch '${file}' can't be read: ${problem}`);
 }
 
