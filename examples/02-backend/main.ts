@@ -1,25 +1,28 @@
 // An engine, served as a model and asked through the frontend with the openai client. No download: its tokens are bytes.
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
-import { type Engine, Llm } from '@dynamo/llm';
+import { Llm } from '@dynamo/llm';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { OpenAI } from 'openai';
-
-/** Says the alphabet as far as it is asked to, one token after the other. */
-const engine: Engine = async function* (request, { signal }) {
-  const letters = [...Buffer.from('abcdefghijklmnopqrstuvwxyz')];
-  const wanted = letters.slice(0, request.stop?.maxTokens ?? letters.length);
-  for (const [index, id] of wanted.entries()) {
-    if (signal.aborted) return;
-    const last = index === wanted.length - 1;
-    yield last ? { tokenIds: [id], finishReason: wanted.length < letters.length ? 'length' : 'stop' } : { tokenIds: [id] };
-  }
-};
 
 await using runtime = await DistributedRuntime.connect({ discovery: 'mem' });
 const llm = new Llm(runtime);
 const model = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
-await using served = await llm.serve({ endpoint: 'demo.backend.generate', model, name: 'alphabet', engine });
+const letters = [...Buffer.from('abcdefghijklmnopqrstuvwxyz')];
+await using served = await llm.serve({
+  endpoint: 'demo.backend.generate',
+  model,
+  name: 'alphabet',
+  // Says the alphabet as far as it is asked to, one token after the other.
+  engine: async function* (request, { signal }) {
+    const wanted = letters.slice(0, request.stop?.maxTokens ?? letters.length);
+    for (const [index, id] of wanted.entries()) {
+      if (signal.aborted) return;
+      const last = index === wanted.length - 1;
+      yield last ? { tokenIds: [id], finishReason: wanted.length < letters.length ? 'length' : 'stop' } : { tokenIds: [id] };
+    }
+  },
+});
 await using frontend = await llm.frontend({ http: { host: '127.0.0.1', port: 0 } });
 while (!frontend.models.includes('alphabet')) await new Promise((resolve) => setTimeout(resolve, 10));
 

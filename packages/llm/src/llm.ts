@@ -1,5 +1,6 @@
 import type { DistributedRuntime } from '@dynamo/runtime';
 import type { Frontend, FrontendOptions } from './frontend/frontend.ts';
+import type { Engine } from './worker/engine.ts';
 import { type ServedModel, serveModel, type ServeModelOptions } from './worker/serve-model.ts';
 
 /** Models on a runtime: served by engines, and offered to clients. */
@@ -15,6 +16,9 @@ export class Llm {
    *
    * @throws DynamoError `not_found` when the model folder or a file in it is missing.
    */
+  serve(options: Omit<ServeModelOptions, 'engine'> & { engine: Engine }): Promise<ServedModel>;
+  /** The same with an engine of tensors, or of the wire's own requests. */
+  serve(options: ServeModelOptions): Promise<ServedModel>;
   serve(options: ServeModelOptions): Promise<ServedModel> {
     return serveModel(this.#runtime, options);
   }
