@@ -1,2 +1,3 @@
 /** Mock workers on a real clock. */
+export type { LogitsMode } from './processed-tokens.ts';
 export { MockWorker, type MockWorkerOptions } from './mock-worker.ts';

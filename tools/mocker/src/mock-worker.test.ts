@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readMockLaunch } from '@dynamo/internal';
+import { forcedSequenceProcessor, readMockLaunch } from '@dynamo/internal';
 import { DistributedRuntime, type EndpointPath } from '@dynamo/runtime';
 import { batchesOf, decodeMsgpack, mem, MemStore } from '@dynamo/runtime/internal';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -138,6 +138,30 @@ describe('answers', () => {
     expect(await ids({ stop_conditions: { max_tokens: 8 } })).toEqual([3, 55, 55, 4, 55, 55, 55, 55]);
     expect(await ids({ annotations: ['output_replay_id:a'] })).toEqual([7, 8]);
     expect(await ids({ annotations: ['output_replay_id:0'] })).toEqual([7, 8]);
+  });
+
+  test('logits processors have a say in each token, and one that throws changes nothing', async () => {
+    const seen: number[] = [];
+    const { ask } = await fleet(
+      {},
+      {
+        logits: {
+          vocabulary: 263,
+          processors: () => [
+            (ids) => void seen.push(ids.length),
+            () => {
+              throw new Error('broken');
+            },
+            forcedSequenceProcessor([72, 105], 258),
+          ],
+        },
+      },
+    );
+    for (let turn = 0; turn < 2; turn++) {
+      const chunks = await ask(prompt(20));
+      expect(chunks.flatMap(({ token_ids: ids }) => ids)).toEqual([72, 105, 258]);
+    }
+    expect(seen).toEqual([20, 21, 22, 20, 21, 22]);
   });
 
   test('a second turn finds what the first one generated', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { encodeForwardPass, type MockLaunch } from '@dynamo/internal';
 import { KvPublisher, type TokenRequest } from '@dynamo/kv-router';
 import { decodeTokenRequest, encodeSequenceEvents, openLoads, publishChanges } from '@dynamo/kv-router/internal';
-import { type DistributedRuntime, DynamoError, type EndpointPath, type HandlerContext, type Served } from '@dynamo/runtime';
+import { type DistributedRuntime, DynamoError, type EndpointPath, type HandlerContext, type Logger, type Served } from '@dynamo/runtime';
 import { encodeModel, type EventPublisher, type EventScope, itemsOf, parseEndpointPath } from '@dynamo/runtime/internal';
 import { kvChanges } from './cache-changes.ts';
 import { mockCard } from './card.ts';
@@ -10,6 +10,7 @@ import { EngineMetrics } from './engine-metrics.ts';
 import { LiveEngine, type RankPass } from './live-engine.ts';
 import { LiveRequest } from './live-request.ts';
 import { type RecordedReplies, readReplies, replyFor } from './recorded-replies.ts';
+import { type LogitsMode, processedTokens } from './processed-tokens.ts';
 import { replyTokens } from './reply-tokens.ts';
 import { handedOn, lastChunk, rejectedChunk, tokenChunk, usage, type WireChunk } from './wire/chunk.ts';
 
@@ -27,6 +28,8 @@ export interface MockWorkerOptions {
   /** Ids of words, for answers that people can read. */
   readonly words?: readonly number[] | undefined;
   readonly random?: (() => number) | undefined;
+  /** Lets logits processors have a say in each token; without it none are computed. */
+  readonly logits?: LogitsMode | undefined;
 }
 
 /**
@@ -61,7 +64,17 @@ export class MockWorker implements AsyncDisposable {
         onFailed: (error) => runtime.log.error({ error: String(error) }, 'the mock engine has failed'),
       }),
     );
-    const answers = new Answers({ engine, launch, replies, telling, metrics, words: options.words, random: options.random ?? Math.random });
+    const answers = new Answers({
+      engine,
+      launch,
+      replies,
+      telling,
+      metrics,
+      words: options.words,
+      random: options.random ?? Math.random,
+      logits: options.logits,
+      log: runtime.log,
+    });
     const served = stack.use(
       await runtime.serve(options.endpoint, (request: unknown, context: HandlerContext) => answers.answer(decodeTokenRequest(request), context)),
     );
@@ -173,6 +186,8 @@ interface AnswerParts {
   readonly metrics: EngineMetrics;
   readonly words: readonly number[] | undefined;
   readonly random: () => number;
+  readonly logits: LogitsMode | undefined;
+  readonly log: Logger;
 }
 
 /** Makes answers out of what the engine does. */
@@ -227,20 +242,22 @@ class Answers {
   }
 
   #accept(request: TokenRequest, context: HandlerContext, isPrefill: boolean): { live: LiveRequest; maxTokens: number } {
-    const { launch, replies, words, random } = this.#parts;
+    const { launch, replies, words, random, logits, log } = this.#parts;
     const recorded = replyFor(request.annotations, replies);
     const asked = recorded?.length ?? request.stop?.maxTokens;
     if (asked === undefined) throw new DynamoError('invalid_argument', 'max_output_tokens must be specified for mocker');
     if (asked === 0 && !isPrefill) throw new DynamoError('unknown', 'live requests must generate at least one output token');
     const maxTokens = isPrefill ? 1 : asked;
     const routing = request.routing ?? {};
-    const live = new LiveRequest(context.id === '' ? randomUUID() : context.id, {
+    const id = context.id === '' ? randomUUID() : context.id;
+    const plain = replyTokens({ maxTokens, recorded, reasoning: launch.reasoning, words, random });
+    const live: LiveRequest = new LiveRequest(id, {
       prompt: request.tokenIds,
       lora: textOf(routing['lora_name']),
       salt: textOf(routing['cache_salt']),
       dpRank: this.#rankOf(routing[isPrefill ? 'prefill_dp_rank' : 'dp_rank'] ?? routing['dp_rank'], launch.ranks),
       arrivedMs: performance.now(),
-      reply: replyTokens({ maxTokens, recorded, reasoning: launch.reasoning, words, random }),
+      reply: logits === undefined ? plain : processedTokens(plain, logits, { id, tokens: () => live.tokens, log }),
     });
     return { live, maxTokens };
   }
