@@ -93,7 +93,9 @@ export type { BlockManagerOptions, TierMatches } from './blocks/block-manager.ts
 export { CacheSlots } from './blocks/cache-slots.ts';
 export type { SlotUpdate } from './blocks/cache-slots.ts';
 export { tierSizes } from './blocks/tier-sizes.ts';
-export type { Block, BlockList, BlockState, Layer } from './blocks/block.ts';
+export type { BlockList } from './blocks/block-list.ts';
+export type { Block, BlockState } from './blocks/block.ts';
+export type { Layer } from './blocks/layer.ts';
 export type { BlockEventSink } from './blocks/block-events.ts';
 export type { BlockSalt, TokenBlock } from './blocks/block-hasher.ts';
 export type { BlockTier } from './blocks/block-tier.ts';

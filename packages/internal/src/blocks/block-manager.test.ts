@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Metrics } from '@dynamo/metrics';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { BlockList } from './block.ts';
+import { BlockList } from './block-list.ts';
 import { BlockManager } from './block-manager.ts';
 import type { TokenBlock } from './block-hasher.ts';
 import type { BlockTier } from './block-tier.ts';

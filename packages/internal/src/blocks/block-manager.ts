@@ -1,6 +1,7 @@
 import { DynamoError, type Logger } from '@dynamo/runtime';
 import { silentLogger } from '@dynamo/runtime/internal';
-import { type Block, BlockList, pin } from './block.ts';
+import { BlockList } from './block-list.ts';
+import { type Block, pin } from './block.ts';
 import { BlockEvents, type BlockEventSink } from './block-events.ts';
 import { BlockHasher, type BlockSalt, type TokenBlock } from './block-hasher.ts';
 import { BlockMetrics } from './block-metrics.ts';

@@ -1,6 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { Tier } from '@dynamo/kv-router/internal';
-import { type Block, type BlockHome, BlockList, newBlock, type Registered, surrender } from './block.ts';
+import { BlockList } from './block-list.ts';
+import { type Block, type BlockHome, newBlock, type Registered, surrender } from './block.ts';
 import type { BlockEvents } from './block-events.ts';
 import type { BlockHasher, TokenBlock } from './block-hasher.ts';
 import type { Layout } from './layout.ts';

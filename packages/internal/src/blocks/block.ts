@@ -1,5 +1,6 @@
 import { DynamoError } from '@dynamo/runtime';
 import { type BlockHasher, type BlockSalt, type TokenBlock, tokenList } from './block-hasher.ts';
+import { type Layer, newLayer } from './layer.ts';
 import { type Layout, offsetOf } from './layout.ts';
 import { type BlockData, numbersIn, tensorView, type TensorView, type TensorViewOptions } from './tensor-view.ts';
 
@@ -228,77 +229,5 @@ export class Block implements Disposable {
     if (this.#home.layout.kind !== 'contiguous')
       throw new DynamoError('invalid_argument', 'the block is not contiguous: its layers lie apart, take them one by one');
     return pieces[0] as Uint8Array;
-  }
-}
-
-let newLayer: (layout: Layout, pieces: () => readonly Uint8Array[], layer: number) => Layer;
-
-/** One layer of a block. */
-export class Layer {
-  readonly #layout: Layout;
-  readonly #pieces: () => readonly Uint8Array[];
-  readonly #layer: number;
-
-  static {
-    newLayer = (layout, pieces, layer) => new Layer(layout, pieces, layer);
-  }
-
-  private constructor(layout: Layout, pieces: () => readonly Uint8Array[], layer: number) {
-    this.#layout = layout;
-    this.#pieces = pieces;
-    this.#layer = layer;
-  }
-
-  /** The numbers of the layer, without a copy. @throws DynamoError `invalid_argument` where its halves lie apart. */
-  data(): BlockData {
-    const { layers, blockBytes, outerDim, kind } = this.#layout;
-    if (kind === 'layers_outer_contiguous' && outerDim > 1)
-      throw new DynamoError('invalid_argument', 'the layer is not contiguous: take it as a tensor view');
-    return numbersIn(this.#layout, this.#start().subarray(0, blockBytes / layers));
-  }
-
-  /** The layer as a tensor of shape [1, 1, outer, page, inner]. */
-  toTensorView(options: TensorViewOptions = {}): TensorView {
-    return tensorView(this.#layout, this.#start(), 1, options);
-  }
-
-  #start(): Uint8Array {
-    const pieces = this.#pieces();
-    const layout = this.#layout;
-    if (layout.kind === 'contiguous') return (pieces[0] as Uint8Array).subarray(offsetOf(layout, 0, this.#layer, 0));
-    return pieces[this.#layer * (pieces.length / layout.layers)] as Uint8Array;
-  }
-}
-
-/** Some blocks of one tier; disposing gives back those that are still held. */
-export class BlockList implements Disposable {
-  readonly #blocks: readonly Block[];
-
-  constructor(blocks: readonly Block[]) {
-    this.#blocks = blocks;
-  }
-
-  get length(): number {
-    return this.#blocks.length;
-  }
-
-  /** Like an array's: negative counts from the end. @throws DynamoError `invalid_argument` for a block that isn't there. */
-  at(index: number): Block {
-    const block = this.#blocks.at(index);
-    if (block === undefined) throw new DynamoError('invalid_argument', `there is no block ${index}: the list has ${this.length}`);
-    return block;
-  }
-
-  toList(): Block[] {
-    return [...this.#blocks];
-  }
-
-  [Symbol.iterator](): Iterator<Block> {
-    return this.#blocks[Symbol.iterator]();
-  }
-
-  /** Gives the blocks back in reverse order, so that the end of a sequence goes before its start. */
-  [Symbol.dispose](): void {
-    for (const block of this.#blocks.toReversed()) block[Symbol.dispose]();
   }
 }

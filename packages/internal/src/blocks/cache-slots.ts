@@ -1,6 +1,7 @@
 import { DynamoError } from '@dynamo/runtime';
 import type { KvChange, Tier } from '@dynamo/kv-router/internal';
-import { type Block, BlockList } from './block.ts';
+import { BlockList } from './block-list.ts';
+import type { Block } from './block.ts';
 import { type BlockSalt, type TokenBlock, tokenList } from './block-hasher.ts';
 import { type BlockManager, eventsOf } from './block-manager.ts';
 

@@ -16,7 +16,7 @@ import type { ModelFileStore } from './model-files.ts';
 import type { AnyModel, ListedModel, ModelDirectory, Readiness, Surface } from './serving-model.ts';
 import { ThresholdStore } from './thresholds.ts';
 import type { WireRequest } from './wire-request.ts';
-import { parsersOf } from './worker-set.ts';
+import { parsersOf } from './card-facts.ts';
 
 /** One engine of this process, and the model that it runs. */
 export interface LocalEngine extends CardOptions {

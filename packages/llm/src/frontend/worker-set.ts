@@ -22,6 +22,7 @@ import { type PrefillPool, prefillFirst, type ShapedCall } from '../clients/pref
 import { inputOf, surfacesOf } from '../model/surfaces.ts';
 import type { Move } from './frontend-metrics.ts';
 import { modelParsers } from '../parsers/for-request.ts';
+import { bootstrapOf, parsersOf } from './card-facts.ts';
 import { routingOf } from './card-routing.ts';
 import { adapterOf } from './adapter-set.ts';
 import type { AnyModel } from './serving-model.ts';
@@ -326,20 +327,6 @@ export class WorkerSet implements AsyncDisposable {
       }
     }
   }
-}
-
-/** The parsers that a card names. */
-export function parsersOf(card: WireCard): { toolParser?: string; reasoningParser?: string } {
-  const { tool_call_parser: tool, reasoning_parser: reasoning } = card.runtime_config;
-  return { ...(typeof tool === 'string' ? { toolParser: tool } : {}), ...(typeof reasoning === 'string' ? { reasoningParser: reasoning } : {}) };
-}
-
-/** Where decode workers fetch what this one has read, as its card says. */
-function bootstrapOf(card: WireCard | undefined): ReturnType<PrefillPool['bootstrapOf']> {
-  const { disaggregated_endpoint: place, data_parallel_size: size } = card?.runtime_config ?? {};
-  const { bootstrap_host: host, bootstrap_port: port } = (place ?? {}) as { bootstrap_host?: unknown; bootstrap_port?: unknown };
-  if (typeof host !== 'string' || typeof port !== 'number') return undefined;
-  return { host, port, dpSize: typeof size === 'number' ? size : 1 };
 }
 
 /** A prefill router counts no running blocks; the decode router beside it no caches and no prompts (spec kv-router 18.4). */
