@@ -49,3 +49,15 @@ test.each(held.map((row) => [row[0], row] as const))('%s', async (_name, row) =>
   const { ours, theirs } = await askRow(frontend.address, workers.get(row[1]) as ScriptedWorker, row);
   expect(ours).toEqual(theirs);
 });
+
+test('one model is described in the form of the API for its clients, and in the other form for others', async () => {
+  const ask = async (headers: Record<string, string>): Promise<any> => (await fetch(`${frontend.address}/v1/models/tok`, { headers })).json();
+  expect(await ask({ 'anthropic-version': '2023-06-01' })).toEqual({
+    id: 'tok',
+    display_name: 'tok',
+    type: 'model',
+    created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}Z$/),
+    max_input_tokens: 512,
+  });
+  expect(await ask({})).toMatchObject({ id: 'tok', object: 'model' });
+});

@@ -3,6 +3,7 @@ import { mustCall } from '../openai/guided.ts';
 import { asksThinking } from '../template/variables.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type AnswerParser, answerParser } from './answer-parser.ts';
+import { filtered } from './channels/channel.ts';
 import { reasoningParsers } from './reasoning/index.ts';
 import type { ReasoningParser, ThinkingFacts } from './reasoning/parser.ts';
 import { basic } from './reasoning/think-tags.ts';
@@ -66,7 +67,7 @@ export function answerParserFor(request: ChatRequest, parsers: ModelParsers, fac
   const { tools, reasoning } = parsers;
   if (tools === undefined && reasoning === undefined) return undefined;
   const choice = request.tool_choice ?? undefined;
-  return answerParser({
+  const parser = answerParser({
     tools,
     reasoning,
     callable: choice === 'none' ? [] : (request.tools ?? []).map(({ function: { name, parameters } }): ToolSpec => ({ name, parameters })),
@@ -74,7 +75,11 @@ export function answerParserFor(request: ChatRequest, parsers: ModelParsers, fac
     thinking: thinkingOf(facts),
     pieces: facts.pieces,
   });
+  return parser === undefined || request.parallel_tool_calls !== false ? parser : oneCall(parser);
 }
+
+/** A client that wants no calls side by side is told of the first one alone (1.6.1). */
+const oneCall = ({ reasons, start }: AnswerParser): AnswerParser => ({ reasons, start: () => filtered(start(), { thoughts: true, calls: 'first' }) });
 
 function thinkingOf({ variables, prompt }: RequestFacts): ThinkingFacts {
   const effort = variables?.['reasoning_effort'];

@@ -43,6 +43,7 @@ const types: Readonly<Record<number, string>> = {
   404: 'not_found_error',
   413: 'request_too_large',
   429: 'rate_limit_error',
+  499: 'api_error',
   503: 'overloaded_error',
   529: 'overloaded_error',
 };

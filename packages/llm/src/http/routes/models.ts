@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ListedModel, Readiness } from '../../frontend/serving-model.ts';
 import { failure } from '../errors.ts';
 import { send, sendJson } from '../send.ts';
@@ -7,16 +7,16 @@ import type { RouteParts } from './parts.ts';
 /** `GET /v1/models`, `/v1/models/{id}` and `/v1/models/{id}/ready`; ids may hold slashes (spec llm 3.1). */
 export function modelsRoutes(server: FastifyInstance, parts: RouteParts): void {
   const { models } = parts.http.paths;
+  const ofMessages = ({ headers }: FastifyRequest): boolean => parts.http.messages.enabled && headers['anthropic-version'] !== undefined;
   server.get(models, (request, reply) => {
     const listed = parts.models.list();
-    const ofMessages = parts.http.messages.enabled && request.headers['anthropic-version'] !== undefined;
-    return sendJson(reply, JSON.stringify(ofMessages ? messagesModels(listed) : { object: 'list', data: listed.map(wireModel) }));
+    return sendJson(reply, JSON.stringify(ofMessages(request) ? messagesModels(listed) : { object: 'list', data: listed.map(wireModel) }));
   });
   server.get<{ Params: { '*': string } }>(`${models}/*`, (request, reply) => {
     const asked = request.params['*'];
     if (asked === '') return send(reply, failure(404, `Route not found: ${request.method} ${models}/`));
     const found = parts.models.list().find(({ id }) => id === asked);
-    if (found !== undefined) return sendJson(reply, JSON.stringify(wireModel(found)));
+    if (found !== undefined) return sendJson(reply, JSON.stringify((ofMessages(request) ? messagesModel : wireModel)(found)));
     const name = asked.endsWith('/ready') ? asked.slice(0, -'/ready'.length) : undefined;
     const readiness = name === undefined ? undefined : parts.models.readiness(name);
     if (name === undefined || readiness === undefined) return send(reply, failure(404, 'Model not found'));
@@ -34,15 +34,18 @@ const wireModel = (model: ListedModel): unknown => ({
   context_window: model.contextLength,
 });
 
-/** The list as the clients of the Messages API expect it. */
+/** A model as the clients of the Messages API expect it. */
+const messagesModel = ({ id, created, contextLength }: ListedModel): unknown => ({
+  id,
+  display_name: id,
+  type: 'model',
+  created_at: new Date(created * 1_000).toISOString().replace(/\.\d+Z$/, 'Z'),
+  max_input_tokens: contextLength,
+});
+
+/** The list as they expect it. */
 const messagesModels = (models: readonly ListedModel[]): unknown => ({
-  data: models.map(({ id, created, contextLength }) => ({
-    id,
-    display_name: id,
-    type: 'model',
-    created_at: new Date(created * 1_000).toISOString().replace(/\.\d+Z$/, 'Z'),
-    max_input_tokens: contextLength,
-  })),
+  data: models.map(messagesModel),
   has_more: false,
   first_id: models[0]?.id ?? null,
   last_id: models.at(-1)?.id ?? null,

@@ -57,9 +57,10 @@ function messagesOf({ system, messages }: Pick<MessagesRequest, 'system' | 'mess
 export function systemText(system: MessagesRequest['system'], { stripPreamble }: Pick<MessagesModel, 'stripPreamble'>): string | undefined {
   if (system === undefined || system === null) return undefined;
   const text = typeof system === 'string' ? system : system.map((block) => block.text).join('\n');
-  if (!stripPreamble || !text.trimStart().startsWith('x-anthropic-billing-header:')) return text;
-  const end = text.indexOf('\n');
-  return end === -1 ? text : text.slice(end + 1);
+  const trimmed = text.trimStart();
+  if (!stripPreamble || !trimmed.startsWith('x-anthropic-billing-header:')) return text;
+  const end = trimmed.indexOf('\n');
+  return end === -1 ? text : trimmed.slice(end + 1);
 }
 
 function messagesFrom({ role, content }: AskedMessage): ChatMessage[] {

@@ -35,13 +35,18 @@ export interface ChannelFamily {
 /** What is kept of what the channels carry. */
 export interface ChannelFilter {
   readonly thoughts: boolean;
-  readonly calls: boolean;
+  /** `first`: the calls after the first one are left out. */
+  readonly calls: boolean | 'first';
 }
 
 /** A run without what nobody wants of it. */
 export function filtered(run: ChannelRun, keep: ChannelFilter): ChannelRun {
-  if (keep.thoughts && keep.calls) return run;
-  const wanted = ({ type }: ParserEvent): boolean => (type === 'text' ? true : type === 'reasoning' ? keep.thoughts : keep.calls);
+  if (keep.thoughts && keep.calls === true) return run;
+  const wanted = (event: ParserEvent): boolean => {
+    if (event.type === 'text') return true;
+    if (event.type === 'reasoning') return keep.thoughts;
+    return keep.calls === 'first' ? event.index === 0 : keep.calls;
+  };
   const only = (events: readonly ParserEvent[]): readonly ParserEvent[] => (events.every(wanted) ? events : events.filter(wanted));
   return {
     push: (text) => only(run.push(text)),
@@ -49,8 +54,8 @@ export function filtered(run: ChannelRun, keep: ChannelFilter): ChannelRun {
     get inside() {
       return run.inside;
     },
-    mark: (marker) => only(run.mark?.(marker) ?? []),
-    plain: (text) => only(run.plain?.(text) ?? run.push(text)),
+    ...(run.mark === undefined ? {} : { mark: (marker: string) => only(run.mark?.(marker) ?? []) }),
+    ...(run.plain === undefined ? {} : { plain: (text: string) => only(run.plain?.(text) ?? run.push(text)) }),
   };
 }
 
