@@ -35,7 +35,7 @@ export class GgufCursor {
   /** A count, a length or a place in the file. */
   u64(what: string): number {
     const value = this.#bytes.readBigUInt64LE(this.#step(8));
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.invalid(`has a ${what} of ${value}`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.invalid(`says ${value} of its ${what}: it is damaged`);
     return Number(value);
   }
 
