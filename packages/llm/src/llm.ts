@@ -49,6 +49,11 @@ export class Llm {
    *
    * @throws DynamoError `invalid_argument` when the port is in use or an option is out of range.
    */
+  frontend(
+    options: Omit<FrontendOptions, 'engine'> & { engine: Omit<NonNullable<FrontendOptions['engine']>, 'run'> & { run: Engine } },
+  ): Promise<Frontend>;
+  /** Opens one over workers, or around an engine of any kind. */
+  frontend(options?: FrontendOptions): Promise<Frontend>;
   async frontend(options?: FrontendOptions): Promise<Frontend> {
     // A worker that serves no HTTP pays for none of it.
     const { openFrontend } = await import('./frontend/frontend.ts');
