@@ -80,19 +80,38 @@ class JsonRun implements ToolParserRun {
   push(piece: string): readonly ParserEvent[] {
     const text = this.#held === '' ? piece : this.#held + piece;
     this.#held = '';
-    for (let at = 0; at < text.length;) at = this.#step(text, at);
+    this.#feed(text, 0);
     return this.#events.take();
   }
 
   end(): readonly ParserEvent[] {
+    this.#finish();
+    this.#mode = 'text';
+    return this.#events.close();
+  }
+
+  #feed(text: string, from: number): void {
+    for (let at = from; at < text.length;) at = this.#step(text, at);
+  }
+
+  #finish(): void {
     const rest = this.#held;
     this.#held = '';
     if (this.#mode === 'bare' || this.#mode === 'value') this.#pieces?.end();
     if (this.#mode === 'bare') this.#events.text(this.#untold() + rest);
     else if (this.#mode === 'text' || this.#mode === 'behind') this.#events.text(rest);
     else if (this.#rules.truncated === 'text' && this.#mode === 'value') this.#events.text(this.#untold() + rest);
+    else if (this.#mode === 'value') this.#goOn();
+  }
+
+  /** A string that nobody closed has taken the closing marker for its own: what stands behind the marker is read after all. */
+  #goOn(): void {
+    const json = this.#json;
+    const close = this.#rules.closes.find(json, 0);
+    if (close === undefined) return;
     this.#mode = 'text';
-    return this.#events.close();
+    this.#feed(json, close.end);
+    this.#finish();
   }
 
   #step(text: string, at: number): number {
