@@ -100,7 +100,7 @@ export class SharedMemoryTransfer implements Transfer {
     switch (message.op) {
       case 'read':
       case 'write':
-        this.#answer(message.from, this.#served.begin(message), message.id);
+        say(message.from, this.#served.begin(message));
         return;
       case 'done':
         this.#finish(message.id);
@@ -113,21 +113,15 @@ export class SharedMemoryTransfer implements Transfer {
     }
   }
 
-  readonly #askers = new Map<string, string>();
-
-  #answer(asker: string, answer: Message, id: string): void {
-    if (answer.op === 'given') this.#askers.set(id, asker);
-    using peer = new Speaker(asker);
-    peer.say(answer);
-  }
-
   #finish(id: string): void {
-    const asker = this.#askers.get(id);
-    this.#askers.delete(id);
-    if (asker === undefined || !this.#served.done(id)) return;
-    using peer = new Speaker(asker);
-    peer.say({ op: 'ended', id });
+    const asker = this.#served.done(id);
+    if (asker !== undefined) say(asker, { op: 'ended', id });
   }
+}
+
+function say(agent: string, message: Message): void {
+  using peer = new Speaker(agent);
+  peer.say(message);
 }
 
 /** A channel that is only spoken into. */

@@ -6,6 +6,8 @@ import type { Message } from './message.ts';
 /** A movement that a peer has begun: what it was given, and what must be copied home when it has written. */
 interface Begun {
   readonly notif: string;
+  /** The agent that asked. */
+  readonly from: string;
   readonly home: readonly { readonly own: Uint8Array; readonly lent: Uint8Array }[];
 }
 
@@ -32,7 +34,7 @@ export class Served {
         return { own, lent: lend(own, asked.op) };
       });
       const home = asked.op === 'write' ? pairs.filter(({ own, lent }) => own !== lent) : [];
-      this.#begun.set(asked.id, { notif: asked.notif, home });
+      this.#begun.set(asked.id, { notif: asked.notif, from: asked.from, home });
       return { op: 'given', id: asked.id, pieces: pairs.map(({ lent }) => lent) };
     } catch (error) {
       const { code, message } = DynamoError.from(error);
@@ -40,13 +42,13 @@ export class Served {
     }
   }
 
-  /** Whether the movement was known; bytes are home and the owner is told when this returns. */
-  done(id: string): boolean {
+  /** The agent that asked, where the movement is known: bytes are home and the owner is told when this returns. */
+  done(id: string): string | undefined {
     const begun = this.#take(id);
-    if (begun === undefined) return false;
+    if (begun === undefined) return undefined;
     for (const { own, lent } of begun.home) own.set(lent);
     this.#expectations.finish(begun.notif);
-    return true;
+    return begun.from;
   }
 
   left(id: string): void {
