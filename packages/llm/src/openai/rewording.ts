@@ -1,9 +1,9 @@
 import { DynamoError } from '@dynamo/runtime';
-import { publicFailure } from '../failure.ts';
+import { publicFailure } from './failure.ts';
 
 const prefix = 'Validation: ';
 
-/** Runs a check of chat requests and begins its refusals otherwise: 1.6.1 tells them of Responses requests without its usual word. */
+/** Runs a check of chat requests and begins its refusals otherwise: 1.6.1 tells them of requests that came in by other doors without its usual word. */
 export function rewording(check: () => void, { as }: { as: string }): void {
   try {
     check();

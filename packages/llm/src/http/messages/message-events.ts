@@ -1,7 +1,8 @@
 import type { AnswerChunk, CallDelta } from '../../stages/parse-answer.ts';
 import type { EventWriter } from '../chat-answer.ts';
 import type { Failure } from '../errors.ts';
-import { event, failureOfMessages, freshId, membersText, type MessageShape, stopOf, wireUsage } from './shape.ts';
+import { freshId } from '../fresh-id.ts';
+import { errorOf, event, membersText, type MessageShape, stopOf, wireUsage } from './shape.ts';
 
 /** The events of one message (spec llm 3.4). */
 export interface MessageEvents extends EventWriter<AnswerChunk> {
@@ -111,7 +112,6 @@ export function messageEvents(shape: MessageShape): MessageEvents {
         leaveCall() + close() + event('message_delta', `"delta":{${membersText(stop)}},"usage":${wireUsage(counts())}`) + event('message_stop', '')
       );
     },
-    failed: (_early: Failure, told: Failure) =>
-      event('error', membersText(failureOfMessages(told) as Record<string, unknown>).replace(/^"type":"error",/, '')),
+    failed: (_early: Failure, told: Failure) => event('error', membersText({ error: errorOf(told) })),
   };
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { encodeJsonText } from '@dynamo/runtime/internal';
 import type { AnswerChunk } from '../../stages/parse-answer.ts';
 import type { AnswerFacts } from '../answer-facts.ts';
@@ -14,9 +13,6 @@ export interface MessageShape {
   /** A guess at the length of the prompt, which is told before anything is known. */
   readonly estimate: number;
 }
-
-/** An id of one kind: its prefix and 32 hexadecimal digits. */
-export const freshId = (prefix: 'msg' | 'toolu'): string => `${prefix}_${randomUUID().replaceAll('-', '')}`;
 
 /** Usage as the Messages API names it: what was cached is no input there. */
 export function wireUsage({ input, output, cached }: { input: number; output: number; cached: number | undefined }): string {
@@ -48,14 +44,15 @@ const types: Readonly<Record<number, string>> = {
   529: 'overloaded_error',
 };
 
-/** A failure as the Messages API tells it. */
-export const failureOfMessages = ({ status, body }: Failure): object => ({
-  type: 'error',
-  error: { type: types[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message: body.message },
+/** What the Messages API says of a failure. */
+export const errorOf = ({ status, body }: Failure): object => ({
+  type: types[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'),
+  message: body.message,
 });
 
-/** The same as the body of an answer. */
-export const shapedForMessages = (told: Failure): Failure => (told.plain === true ? told : { ...told, envelope: failureOfMessages(told) });
+/** A failure with the body that the Messages API has for it. */
+export const shapedForMessages = (told: Failure): Failure =>
+  told.plain === true ? told : { ...told, envelope: { type: 'error', error: errorOf(told) } };
 
 /** Arguments of a call as the object that they stand for; what is none is told as the text it is. */
 export function inputOf(given: string): unknown {

@@ -1,6 +1,7 @@
 import { encodeJsonText } from '@dynamo/runtime/internal';
 import type { AnswerChunk } from '../../stages/parse-answer.ts';
-import { freshId, inputOf, type MessageShape, stopOf, wireUsage } from './shape.ts';
+import { freshId } from '../fresh-id.ts';
+import { inputOf, type MessageShape, stopOf, wireUsage } from './shape.ts';
 
 /** Gathers a message that is sent whole: its thoughts, its calls and its text, in this order. */
 export class WholeMessage {

@@ -1,8 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import { freshId } from '../fresh-id.ts';
 import type { CallDelta } from '../../stages/parse-answer.ts';
-
-/** An id of one kind: its prefix and 32 hexadecimal digits (spec llm 3.4). */
-export const freshId = (prefix: 'resp' | 'msg' | 'fc' | 'rs'): string => `${prefix}_${randomUUID().replaceAll('-', '')}`;
 
 /** Whether an item of the output is whole. */
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';

@@ -3,7 +3,8 @@ import type { AnswerChunk, CallDelta } from '../../stages/parse-answer.ts';
 import type { EventWriter } from '../chat-answer.ts';
 import { failure, type Failure } from '../errors.ts';
 import { refusal } from '../refusal.ts';
-import { callItem, freshId, type ItemStatus, messageItem, type OutputCall, outputCall, reasoningItem, textPart } from './output-items.ts';
+import { freshId } from '../fresh-id.ts';
+import { callItem, type ItemStatus, messageItem, type OutputCall, outputCall, reasoningItem, textPart } from './output-items.ts';
 import { responseMembers, type ResponseState } from './response-body.ts';
 import { endOf, type ResponseShape } from './shape.ts';
 

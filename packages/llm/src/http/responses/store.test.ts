@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FileResponses } from './file-store.ts';
 import { MemoryResponses } from './memory-store.ts';
-import { freshId } from './output-items.ts';
+import { freshId } from '../fresh-id.ts';
 import { type KeptResponse, type ResponseStore, sizeOf } from './store.ts';
 
 let root = '';

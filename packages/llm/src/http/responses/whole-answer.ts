@@ -1,7 +1,8 @@
 import { failure } from '../errors.ts';
 import { refusal } from '../refusal.ts';
 import type { AnswerChunk } from '../../stages/parse-answer.ts';
-import { callItem, freshId, messageItem, type OutputCall, outputCall, reasoningItem, textPart } from './output-items.ts';
+import { freshId } from '../fresh-id.ts';
+import { callItem, messageItem, type OutputCall, outputCall, reasoningItem, textPart } from './output-items.ts';
 import { wholeResponse } from './response-body.ts';
 import { endOf, type ResponseShape } from './shape.ts';
 

@@ -6,7 +6,7 @@ import { chatOf } from '../../openai/responses/to-chat.ts';
 import { runChat, sendRun } from '../chat-run.ts';
 import { withHints } from '../request-facts.ts';
 import { keptResponse, ownerOf, withHistory } from '../responses/kept.ts';
-import { freshId } from '../responses/output-items.ts';
+import { freshId } from '../fresh-id.ts';
 import { responseEvents } from '../responses/response-events.ts';
 import type { ResponseShape } from '../responses/shape.ts';
 import type { ResponseStore } from '../responses/store.ts';

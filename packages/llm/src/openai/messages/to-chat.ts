@@ -3,7 +3,7 @@ import type { ChatRequest } from '../chat.ts';
 import { publicFailure } from '../failure.ts';
 import type { AssistantMessage, ChatMessage, ChatTool, MediaPart, TextPart, ToolCall, ToolChoice } from '../message.ts';
 import { type NvExt, nvext } from '../nvext.ts';
-import { rewording } from '../responses/rewording.ts';
+import { rewording } from '../rewording.ts';
 import { isMap } from '../spelling.ts';
 import { checkChat } from '../validate/chat-rules.ts';
 import { type Block, type ImageBlock, isBlock, type ResultBlock } from './blocks.ts';

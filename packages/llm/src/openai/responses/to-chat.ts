@@ -3,7 +3,7 @@ import { publicFailure } from '../failure.ts';
 import { checkChat, checkResponseFormat } from '../validate/chat-rules.ts';
 import { messagesOf } from './messages.ts';
 import type { ResponsesRequest } from './request.ts';
-import { rewording } from './rewording.ts';
+import { rewording } from '../rewording.ts';
 import { type ChatTools, chatTools } from './tools.ts';
 
 /** A Responses request as the chat that it stands for. */

@@ -2,7 +2,7 @@ import { publicFailure } from '../failure.ts';
 import type { ChatTool, ToolChoice } from '../message.ts';
 import { isMap } from '../spelling.ts';
 import { checkStrictSchema } from '../validate/strict-schema.ts';
-import { rewording } from './rewording.ts';
+import { rewording } from '../rewording.ts';
 import { unconverted } from './messages.ts';
 import type { FunctionTool, ResponsesRequest, ResponseTool } from './request.ts';
 
