@@ -1,23 +1,18 @@
-import { fileURLToPath } from 'node:url';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
-import { DistributedRuntime } from '@dynamo/runtime';
+import { type Frontend, type TokenRequest } from '@dynamo/llm';
 import { ChatOpenAI } from '@langchain/openai';
 import { isStepCount, jsonSchema, Output, streamObject, streamText, tool as aiTool } from 'ai';
 import { AIMessageChunk, createAgent, tool as chainTool } from 'langchain';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { weather, weatherOf } from './clients/client.ts';
-import { findPython, freePort, scene, startFrontend } from './python.ts';
+import { findPython } from './python.ts';
+import { bothFrontends } from './both-frontends.ts';
+import { ids } from './tiny-model.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
 if ('missing' in found) console.warn(`skipped: ${found.missing}`);
-const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
-
-const special: Readonly<Record<string, number>> = { '<tool_call>': 261, '</tool_call>': 262, '<think>': 259, '</think>': 260 };
-const ids = (text: string): number[] =>
-  text.split(/(<\/?tool_call>|<\/?think>)/).flatMap((part) => (Object.hasOwn(special, part) ? [special[part] as number] : [...Buffer.from(part)]));
 
 const recipe = { name: 'Rösti', steps: ['grate', 'fry'] };
 const schemas: unknown[] = [];
@@ -48,16 +43,9 @@ describe.skipIf('missing' in found)('agents and objects, our frontend beside the
   let real = '';
 
   beforeAll(async () => {
-    const { env } = stack.use(await scene());
-    Object.assign(process.env, env);
-    const runtime = stack.use(await DistributedRuntime.connect());
-    const llm = new Llm(runtime);
-    const parsers = { tools: 'hermes', reasoning: 'qwen3' };
-    stack.use(await llm.serve({ endpoint: 'dynamo.agents.generate', model: tiny, name: 'tiny', engine, parsers }));
-    ours = stack.use(await llm.frontend({ http: { host: '127.0.0.1', port: 0 } }));
-    real = stack.use(await startFrontend(python, { port: await freePort(), env })).url;
-    await vi.waitFor(async () => expect(await (await fetch(`${real}/v1/models`)).text()).toContain('"tiny"'), 30_000);
-    await vi.waitFor(() => expect(ours.models).toEqual(['tiny']), 10_000);
+    const both = stack.use(await bothFrontends(python, engine));
+    ours = both.ours;
+    real = both.real;
   });
   afterAll(() => stack.disposeAsync());
 

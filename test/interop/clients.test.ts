@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
 import { DistributedRuntime, DynamoError } from '@dynamo/runtime';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import { openaiNpm } from './clients/openai-npm.ts';
 import { findClientPython, pythonClient } from './clients/python.ts';
 import { freeStatusPort, startMocker } from './mocker.ts';
 import { findPython, scene } from './python.ts';
+import { ids, tiny } from './tiny-model.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
@@ -17,11 +17,6 @@ if ('missing' in found) console.warn(`skipped: ${found.missing}`);
 const foundClients = findClientPython();
 const clientPython = 'path' in foundClients ? foundClients.path : '';
 if ('missing' in foundClients) console.warn(`skipped: ${foundClients.missing}`);
-const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
-
-const special: Readonly<Record<string, number>> = { '<tool_call>': 261, '</tool_call>': 262 };
-const ids = (text: string): number[] =>
-  text.split(/(<\/?tool_call>)/).flatMap((part) => (Object.hasOwn(special, part) ? [special[part] as number] : [...Buffer.from(part)]));
 
 let begun = 0;
 let cancelled = 0;

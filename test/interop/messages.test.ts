@@ -3,14 +3,15 @@ import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
-import { DistributedRuntime } from '@dynamo/runtime';
+import type { Engine, Frontend } from '@dynamo/llm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findClientPython } from './clients/python.ts';
-import { findPython, freePort, scene, startFrontend } from './python.ts';
+import { findPython } from './python.ts';
+import { bothFrontends } from './both-frontends.ts';
+import { ids, promptOf } from './tiny-model.ts';
+import { weatherEngine } from './weather-engine.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
@@ -24,53 +25,27 @@ function findPythonClient(): { path: string } | { missing: string } {
 }
 const pythonClient = findPythonClient();
 if ('missing' in pythonClient) console.warn(`skipped: ${pythonClient.missing}`);
-const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
 
-const special: Readonly<Record<string, number>> = { '<tool_call>': 261, '</tool_call>': 262, '<think>': 259, '</think>': 260 };
-const ids = (text: string): number[] =>
-  text.split(/(<\/?tool_call>|<\/?think>)/).flatMap((part) => (Object.hasOwn(special, part) ? [special[part] as number] : [...Buffer.from(part)]));
+const weather = weatherEngine();
 
-let cancelled = 0;
-
-/** Thinks, calls the weather tool if one is offered, tells what it said; fails or talks slowly as it is asked to. */
-async function* engine({ tokenIds }: TokenRequest, { signal }: { signal: AbortSignal }) {
-  const prompt = Buffer.from(tokenIds.filter((id) => id < 256)).toString();
-  if (prompt.includes('slowly')) {
-    signal.addEventListener('abort', () => cancelled++, { once: true });
-    for (let i = 0; i < 4_000 && !signal.aborted; i++) {
-      yield { tokenIds: ids('tick ') };
-      await sleep(5);
-    }
-    return;
-  }
+/** Reads a file by the tool of a coding assistant, and tells the word in it; else it is the weather's engine. */
+const engine: Engine = async function* (request, context) {
+  const prompt = promptOf(request.tokenIds);
   const word = /secret word is (\w+)/.exec(prompt)?.[1];
   const file = /read the file (\S+)/.exec(prompt)?.[1];
-  if (word === undefined && file !== undefined && prompt.includes('"name": "Read"')) {
-    yield {
-      tokenIds: ids(`<tool_call>${JSON.stringify({ name: 'Read', arguments: { file_path: file } })}</tool_call>`),
-      finishReason: 'stop' as const,
-    };
-    return;
-  }
-  if (word !== undefined) {
-    yield { tokenIds: ids(`The word is ${word}.`), finishReason: 'stop' as const };
-    return;
-  }
-  const rain = /rain in \w+/.exec(prompt)?.[0];
-  const offered = /Tools:.*"name": ?"weather"/s.test(prompt);
-  const text = rain !== undefined ? `I see ${rain}.` : offered ? '<tool_call>{"name":"weather","arguments":{"city":"Bern"}}</tool_call>' : 'Hé 日本!';
-  yield { tokenIds: ids('<think>well</think>') };
-  for (const id of ids(text)) yield { tokenIds: [id] };
-  if (prompt.includes('fail midway')) throw new Error('a secret of the engine');
-  yield { tokenIds: [], finishReason: 'stop' as const };
-}
+  if (word !== undefined) yield { tokenIds: ids(`The word is ${word}.`), finishReason: 'stop' };
+  else if (file !== undefined && prompt.includes('"name": "Read"')) {
+    const call = JSON.stringify({ name: 'Read', arguments: { file_path: file } });
+    yield { tokenIds: ids(`<tool_call>${call}</tool_call>`), finishReason: 'stop' };
+  } else yield* weather.engine(request, context);
+};
 
 /** A coding assistant's command-line client, which nobody gets unasked: `CODING_ASSISTANT=…/claude`. */
 const assistant = process.env['CODING_ASSISTANT'] ?? '';
 if (assistant === '') console.warn('not run: a coding assistant that reads a file, for which CODING_ASSISTANT is not set');
 
 const user = (content: string): Anthropic.MessageParam => ({ role: 'user', content });
-const weather: Anthropic.Tool = {
+const weatherTool: Anthropic.Tool = {
   name: 'weather',
   description: 'Tells the weather',
   input_schema: { type: 'object', properties: { city: { type: 'string' } } },
@@ -82,17 +57,9 @@ describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside
   let real = '';
 
   beforeAll(async () => {
-    const { env } = stack.use(await scene());
-    Object.assign(process.env, env);
-    const runtime = stack.use(await DistributedRuntime.connect());
-    const llm = new Llm(runtime);
-    stack.use(
-      await llm.serve({ endpoint: 'dynamo.ours.generate', model: tiny, name: 'tiny', engine, parsers: { tools: 'hermes', reasoning: 'qwen3' } }),
-    );
-    ours = stack.use(await llm.frontend({ http: { host: '127.0.0.1', port: 0, messages: { enabled: true } } }));
-    real = stack.use(await startFrontend(python, { port: await freePort(), env, args: ['--enable-anthropic-api'] })).url;
-    await vi.waitFor(async () => expect(await (await fetch(`${real}/v1/models`)).text()).toContain('"tiny"'), 30_000);
-    await vi.waitFor(() => expect(ours.models).toEqual(['tiny']), 10_000);
+    const both = stack.use(await bothFrontends(python, engine, { http: { messages: { enabled: true } }, args: ['--enable-anthropic-api'] }));
+    ours = both.ours;
+    real = both.real;
   });
   afterAll(() => stack.disposeAsync());
 
@@ -123,7 +90,7 @@ describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside
     test.each([false, true])('a loop with a tool, streamed: %s', async (stream) => {
       const messages: Anthropic.MessageParam[] = [user('what is the weather?')];
       const ask = async (): Promise<Anthropic.Message> => {
-        const asked = { model: 'tiny', max_tokens: 100, messages, tools: [weather] };
+        const asked = { model: 'tiny', max_tokens: 100, messages, tools: [weatherTool] };
         return stream ? client(which).messages.stream(asked).finalMessage() : client(which).messages.create(asked);
       };
       const call = await ask();
@@ -151,16 +118,16 @@ describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside
     });
 
     test('a client that leaves is heard by the worker', async () => {
-      const before = cancelled;
+      const before = weather.cancelled;
       const stream = client(which).messages.stream({ model: 'tiny', max_tokens: 4_000, messages: [user('slowly')] });
       await new Promise<void>((resolve) => stream.once('text', () => resolve()));
       stream.abort();
       await stream.done().catch(() => {});
-      await vi.waitFor(() => expect(cancelled).toBe(before + 1), 10_000);
+      await vi.waitFor(() => expect(weather.cancelled).toBe(before + 1), 10_000);
     });
 
     test.skipIf('missing' in pythonClient)("Anthropic's client for Python: whole, streamed, with tools, refused, failing, leaving", async () => {
-      const before = cancelled;
+      const before = weather.cancelled;
       const command = 'path' in pythonClient ? pythonClient.path : '';
       const peer = fileURLToPath(new URL('peers/py_messages.py', import.meta.url));
       const { stdout } = await promisify(execFile)(command, [peer, which === 'ours' ? ours.address : real, 'tiny']);
@@ -180,11 +147,15 @@ describe.skipIf('missing' in found)("Anthropic's own client, our frontend beside
         count: 5,
         models: ['tiny'],
       });
-      await vi.waitFor(() => expect(cancelled).toBe(before + 1), 10_000);
+      await vi.waitFor(() => expect(weather.cancelled).toBe(before + 1), 10_000);
     });
 
     test('lengths are guessed and models listed', async () => {
-      const { input_tokens: tokens } = await client(which).messages.countTokens({ model: 'tiny', messages: [user('hello there')], tools: [weather] });
+      const { input_tokens: tokens } = await client(which).messages.countTokens({
+        model: 'tiny',
+        messages: [user('hello there')],
+        tools: [weatherTool],
+      });
       expect(tokens).toBe(32);
       const [model] = (await client(which).models.list()).data;
       expect([model?.id, model?.type]).toEqual(['tiny', 'model']);

@@ -1,17 +1,13 @@
-import { fileURLToPath } from 'node:url';
 import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
 import { DistributedRuntime } from '@dynamo/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findPython, freePort, scene, startFrontend, startPeer } from './python.ts';
+import { ids, tiny } from './tiny-model.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
 if ('missing' in found) console.warn(`skipped: ${found.missing}`);
-const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
 
-const special: Readonly<Record<string, number>> = { '<think>': 259, '</think>': 260, '<tool_call>': 261, '</tool_call>': 262 };
-const ids = (text: string): number[] =>
-  text.split(/(<\/?think>|<\/?tool_call>)/).flatMap((part) => (Object.hasOwn(special, part) ? [special[part] as number] : [...Buffer.from(part)]));
 /** Chunks of one token, as engines send them. */
 const perToken = (text: string): number[][] => ids(text).map((id) => [id]);
 

@@ -1,46 +1,21 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Frontend, Llm, type TokenRequest } from '@dynamo/llm';
-import { DistributedRuntime } from '@dynamo/runtime';
+import type { Frontend } from '@dynamo/llm';
 import { OpenAI } from 'openai';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findClientPython } from './clients/python.ts';
-import { findPython, freePort, scene, startFrontend } from './python.ts';
+import { findPython } from './python.ts';
+import { bothFrontends } from './both-frontends.ts';
+import { weatherEngine } from './weather-engine.ts';
 
 const found = findPython();
 const python = 'path' in found ? found.path : '';
 const clients = findClientPython();
 for (const { missing } of [found, clients] as { missing?: string }[]) if (missing !== undefined) console.warn(`skipped: ${missing}`);
-const tiny = fileURLToPath(new URL('../../vectors/llm/model-tiny', import.meta.url));
 const peer = fileURLToPath(new URL('peers/py_responses.py', import.meta.url));
 
-const special: Readonly<Record<string, number>> = { '<tool_call>': 261, '</tool_call>': 262, '<think>': 259, '</think>': 260 };
-const ids = (text: string): number[] =>
-  text.split(/(<\/?tool_call>|<\/?think>)/).flatMap((part) => (Object.hasOwn(special, part) ? [special[part] as number] : [...Buffer.from(part)]));
-
-let cancelled = 0;
-
-/** Thinks, calls the weather tool if one is offered, tells what it said; greets, fails or talks slowly as it is asked to. */
-async function* engine({ tokenIds }: TokenRequest, { signal }: { signal: AbortSignal }) {
-  const prompt = Buffer.from(tokenIds.filter((id) => id < 256)).toString();
-  if (prompt.includes('slowly')) {
-    signal.addEventListener('abort', () => cancelled++, { once: true });
-    for (let i = 0; i < 4_000 && !signal.aborted; i++) {
-      yield { tokenIds: ids('tick ') };
-      await sleep(5);
-    }
-    return;
-  }
-  const rain = /rain in \w+/.exec(prompt)?.[0];
-  const offered = /Tools:.*"name": ?"weather"/s.test(prompt);
-  const text = rain !== undefined ? `I see ${rain}.` : offered ? '<tool_call>{"name":"weather","arguments":{"city":"Bern"}}</tool_call>' : 'Hé 日本!';
-  yield { tokenIds: ids('<think>well</think>') };
-  for (const id of ids(text)) yield { tokenIds: [id] };
-  if (prompt.includes('fail midway')) throw new Error('a secret of the engine');
-  yield { tokenIds: [], finishReason: 'stop' as const };
-}
+const weather = weatherEngine();
 
 describe.skipIf('missing' in found)('the Responses API, our frontend beside the real one, on a worker of ours', () => {
   const stack = new AsyncDisposableStack();
@@ -48,17 +23,9 @@ describe.skipIf('missing' in found)('the Responses API, our frontend beside the 
   let real = '';
 
   beforeAll(async () => {
-    const { env } = stack.use(await scene());
-    Object.assign(process.env, env);
-    const runtime = stack.use(await DistributedRuntime.connect());
-    const llm = new Llm(runtime);
-    stack.use(
-      await llm.serve({ endpoint: 'dynamo.ours.generate', model: tiny, name: 'tiny', engine, parsers: { tools: 'hermes', reasoning: 'qwen3' } }),
-    );
-    ours = stack.use(await llm.frontend({ http: { host: '127.0.0.1', port: 0 } }));
-    real = stack.use(await startFrontend(python, { port: await freePort(), env })).url;
-    await vi.waitFor(async () => expect(await (await fetch(`${real}/v1/models`)).text()).toContain('"tiny"'), 30_000);
-    await vi.waitFor(() => expect(ours.models).toEqual(['tiny']), 30_000);
+    const both = stack.use(await bothFrontends(python, weather.engine));
+    ours = both.ours;
+    real = both.real;
   });
   afterAll(() => stack.disposeAsync());
 
@@ -119,14 +86,14 @@ describe.skipIf('missing' in found)('the Responses API, our frontend beside the 
     expect(text).toBe('I see rain in Bern.');
     await expect(responses.create({ model: 'nobody', input: 'hello' })).rejects.toMatchObject({ status: 404 });
     await expect(responses.create({ model: 'tiny', input: 'hello', previous_response_id: 'resp_1' })).rejects.toMatchObject({ status: 404 });
-    const before = cancelled;
+    const before = weather.cancelled;
     for await (const event of await responses.create({ model: 'tiny', input: 'slowly', stream: true }))
       if (event.type === 'response.output_text.delta') break;
-    await expect.poll(() => cancelled, { timeout: 10_000 }).toBe(before + 1);
+    await expect.poll(() => weather.cancelled, { timeout: 10_000 }).toBe(before + 1);
   });
 
   test.skipIf('missing' in clients)('openai and openai-agents, PyPI: whole tool loops among them', async () => {
-    const before = cancelled;
+    const before = weather.cancelled;
     const path = 'path' in clients ? clients.path : '';
     const { stdout } = await promisify(execFile)(path, [peer, `${ours.address}/v1`, 'tiny'], { timeout: 60_000 });
     expect(JSON.parse(stdout)).toEqual({
@@ -141,6 +108,6 @@ describe.skipIf('missing' in found)('the Responses API, our frontend beside the 
       agent: 'I see rain in Bern.',
       agent_streamed: 'I see rain in Bern.',
     });
-    await expect.poll(() => cancelled, { timeout: 10_000 }).toBe(before + 1);
+    await expect.poll(() => weather.cancelled, { timeout: 10_000 }).toBe(before + 1);
   });
 });
