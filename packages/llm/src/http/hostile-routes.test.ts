@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Frontend } from '../frontend/frontend.ts';
 import { Llm } from '../llm.ts';
 import { scriptedWorker, type ScriptStep } from '../testing/scripted-worker.ts';
+import { odd, random } from './testing/damage.ts';
 
 /** A body of each route that is right, and what its worker answers. */
 const routes: Readonly<Record<string, { model: string; body: object; script: ScriptStep[] }>> = {
@@ -85,37 +86,6 @@ afterAll(async () => {
   await frontend[Symbol.asyncDispose]();
   await runtime[Symbol.asyncDispose]();
 });
-
-/** Numbers of a linear congruential generator: the same in every run. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    return Math.floor((state / 2 ** 31) * below);
-  };
-}
-
-const odd: readonly unknown[] = [
-  null,
-  true,
-  -1,
-  0,
-  1.5,
-  2 ** 53,
-  '',
-  'x',
-  '\u0000',
-  '日本🎉',
-  [],
-  [null],
-  [[]],
-  ['a', 1],
-  {},
-  { a: { b: [] } },
-  { __proto__x: 1 },
-  'a'.repeat(10_000),
-  Array.from({ length: 200 }, () => 7),
-];
 
 /** A body with one or two things wrong: a member replaced, dropped, doubled or added, or the text itself damaged. */
 function mutated(body: object, pick: (below: number) => number): string {

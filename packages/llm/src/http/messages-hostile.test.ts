@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Frontend } from '../frontend/frontend.ts';
 import { Llm } from '../llm.ts';
 import { type ScriptStep, scriptedWorker, type ScriptedWorker } from '../testing/scripted-worker.ts';
+import { odd as anywhere, random } from './testing/damage.ts';
 
 let runtime: DistributedRuntime;
 let frontend: Frontend;
@@ -84,15 +85,6 @@ function readEvents(text: string): Told {
     }
   }
   return told;
-}
-
-/** Numbers of a linear congruential generator: the same in every run. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    return Math.floor((state / 2 ** 31) * below);
-  };
 }
 
 describe('what is wrong in a request is told in the shape of the API', () => {
@@ -191,26 +183,7 @@ const right: Readonly<Record<string, unknown>> = {
   stream: false,
 };
 
-const odd: readonly unknown[] = [
-  null,
-  true,
-  -1,
-  0,
-  1.5,
-  2 ** 53,
-  '',
-  'x',
-  '\u0000',
-  '日本🎉',
-  [],
-  [null],
-  [[]],
-  {},
-  { type: 'tool' },
-  { a: [] },
-  [{ type: 'text' }],
-  'a'.repeat(10_000),
-];
+const odd: readonly unknown[] = [...anywhere, { type: 'tool' }, { a: [] }, [{ type: 'text' }]];
 
 /** The same with one thing wrong, anywhere inside: a member replaced, dropped or added, or the text itself damaged. */
 function mutated(pick: (below: number) => number): string {
